@@ -1,0 +1,10 @@
+"""The journal: what is remembered of a job, and for how long.
+
+`Journal` is the interface; `RedisJournal` the one that keeps all promises.
+"""
+
+from bridge.journal.interface import Cancelled, Journal, Page
+from bridge.journal.redis import RedisJournal
+from bridge.journal.server import connect
+
+__all__ = ["Cancelled", "Journal", "Page", "RedisJournal", "connect"]

@@ -1,0 +1,159 @@
+-- Journal and publish one state or event of a job, atomically.
+--
+-- KEYS  1 the job's state (hash)   2 the job's events (stream)
+--       3, 4 the root's and the user's index (sorted sets), as far as there are any
+-- ARGV  in the order of the locals below
+-- Reply {status, rev, seq, run, receivers, cancel}; status ok | dup | stale
+--
+-- Fields of the state hash: rev (of the last message), srev (of the last state), run, rid (the run's
+-- nonce), att, rank, seq, epoch, tail (the record but for our numbers), cur (the open run's entry),
+-- past (the ended runs' entries, one a line), rc and uc (the root's and user's channels), cancel,
+-- and p:<nonce>, the last publication of a process with what was answered to it.
+
+local job, kind, body, head = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local run_id, run, start = ARGV[5], tonumber(ARGV[6]), ARGV[7] == '1'
+local attempt, rank, entry = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
+local floor, nonce, n, expect = tonumber(ARGV[11]), ARGV[12], tonumber(ARGV[13]), ARGV[14]
+local channel, root_channel, user_channel = ARGV[15], ARGV[16], ARGV[17]
+local retention, events_kept = ARGV[18], ARGV[19]
+local name = ARGV[20]
+
+local RUNS_KEPT = 20
+local SENDERS_REMEMBERED = 64
+local INDEX_KEPT = 10000
+
+local function whole(x) return string.format('%.0f', x) end
+
+local memory = 'p:' .. nonce
+local f = redis.call('HMGET', KEYS[1], 'rev', 'srev', 'run', 'rid', 'att', 'rank', 'seq', 'epoch',
+                     'cur', 'past', 'rc', 'uc', 'cancel', memory)
+local stored_rev = tonumber(f[1] or 0)
+local stored_run, stored_id = tonumber(f[3] or 0), f[4] or ''
+local stored_attempt, stored_rank = tonumber(f[5] or 0), tonumber(f[6] or -1)
+local seq = tonumber(f[7] or 0)
+local epoch = tonumber(f[8] or 0)
+local current, past = f[9] or '', f[10] or ''
+local cancel = f[13] and 1 or 0
+
+local function reply(status, rev, run_now, receivers)
+  return {status, whole(rev), whole(seq), whole(run_now), receivers, cancel}
+end
+
+-- A repeat, because the reply to the first was lost.
+if f[14] then
+  local last, rev, last_seq = string.match(f[14], '^(%d+) (%d+) (%d+)$')
+  if n == tonumber(last) then
+    return {'dup', rev, last_seq, whole(stored_run), 0, cancel}
+  elseif n < tonumber(last) then
+    return reply('dup', stored_rev, stored_run, 0)
+  end
+end
+
+if expect ~= '' and expect ~= (f[2] or '0') then
+  return reply('stale', stored_rev, stored_run, 0)
+end
+
+-- Whose run speaks?
+local new_run = false
+if run_id == '' then
+  run = stored_run
+elseif run_id == stored_id then
+  run = stored_run
+elseif stored_rank < 1 then
+  -- Nothing ran yet, or the journal was lost.
+  run = math.max(stored_run + 1, run, attempt + 1)
+  new_run = true
+elseif start then
+  if attempt < stored_attempt and stored_rank < 3 then
+    return reply('stale', stored_rev, stored_run, 0)
+  end
+  run = math.max(stored_run + 1, run, attempt + 1)
+  new_run = true
+elseif run > stored_run then
+  new_run = true
+else
+  return reply('stale', stored_rev, stored_run, 0)
+end
+
+if kind == 'state' then
+  if rank == 0 and stored_rank >= 0 then
+    return reply('stale', stored_rev, stored_run, 0)
+  end
+  if not new_run and (rank < stored_rank or stored_rank == 3) then
+    return reply('stale', stored_rev, stored_run, 0)
+  end
+end
+
+local now = redis.call('TIME')
+local rev = math.max(stored_rev + 1, floor + 1, tonumber(now[1]) * 1000000 + tonumber(now[2]))
+if epoch == 0 then epoch = rev end
+
+if new_run then
+  if stored_rank == 3 then
+    redis.call('HDEL', KEYS[1], 'cancel')
+    cancel = 0
+  end
+  if current ~= '' then
+    -- A run that never said its end was lost with its worker.
+    if stored_rank < 2 then
+      current = string.gsub(current, '"state":"[A-Z]+"', '"state":"LOST"')
+    end
+    past = past .. current .. '\n'
+    local _, count = string.gsub(past, '\n', '')
+    while count >= RUNS_KEPT do
+      past = string.gsub(past, '^[^\n]*\n', '', 1)
+      count = count - 1
+    end
+  end
+  current = ''
+end
+
+local payload
+if kind == 'state' then
+  if entry ~= '' then current = '{"run":' .. whole(run) .. ',' .. entry end
+  local runs = string.gsub(past .. current, '\n', ',')
+  if current == '' then runs = string.gsub(runs, ',$', '') end
+  payload = '{"rev":' .. whole(rev) .. ',"run":' .. whole(run) .. ',"last_seq":' .. whole(seq)
+      .. ',"epoch":' .. whole(epoch) .. ',"runs":[' .. runs .. '],' .. body
+  redis.call('HSET', KEYS[1], 'rev', whole(rev), 'srev', whole(rev), 'run', whole(run),
+             'rid', run_id == '' and stored_id or run_id, 'att', math.max(attempt, 0),
+             'rank', rank, 'seq', whole(seq), 'epoch', whole(epoch), 'tail', body,
+             'cur', current, 'past', past,
+             memory, whole(n) .. ' ' .. whole(rev) .. ' ' .. whole(seq))
+else
+  seq = seq + 1
+  payload = '{"job":"' .. job .. '","rev":' .. whole(rev) .. ',"run":' .. whole(run)
+      .. ',"seq":' .. whole(seq) .. ',' .. body
+  redis.call('HSET', KEYS[1], 'rev', whole(rev), 'run', whole(run), 'seq', whole(seq),
+             'epoch', whole(epoch), memory, whole(n) .. ' ' .. whole(rev) .. ' ' .. whole(seq))
+  if new_run then
+    redis.call('HSET', KEYS[1], 'rid', run_id, 'att', attempt, 'rank', 1, 'cur', '', 'past', past)
+  end
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', events_kept, whole(rev) .. '-0',
+             's', whole(seq), 'n', name, 'p', payload)
+end
+
+if root_channel == '' then root_channel = f[11] or '' end
+if user_channel == '' then user_channel = f[12] or '' end
+if stored_rev == 0 or (root_channel ~= (f[11] or '')) or (user_channel ~= (f[12] or '')) then
+  redis.call('HSET', KEYS[1], 'rc', root_channel, 'uc', user_channel)
+  for i = 3, #KEYS do
+    redis.call('ZADD', KEYS[i], 'NX', whole(epoch), job)
+    redis.call('ZREMRANGEBYRANK', KEYS[i], 0, -INDEX_KEPT - 1)
+  end
+end
+if redis.call('HLEN', KEYS[1]) > 20 + SENDERS_REMEMBERED then
+  for _, key in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(key, 1, 2) == 'p:' and key ~= memory then redis.call('HDEL', KEYS[1], key) end
+  end
+end
+for i = 1, #KEYS do redis.call('PEXPIRE', KEYS[i], retention) end
+
+local packet = head .. payload .. ']'
+local frame = 'v1 ' .. job .. ' ' .. whole(run) .. ' ' .. whole(rev) .. ' ' .. whole(seq) .. ' '
+    .. kind .. ' ' .. #packet .. '\n' .. packet
+local receivers = redis.call('PUBLISH', channel, frame)
+if root_channel ~= '' then receivers = receivers + redis.call('PUBLISH', root_channel, frame) end
+if user_channel ~= '' then receivers = receivers + redis.call('PUBLISH', user_channel, frame) end
+
+return reply('ok', rev, run, receivers)

@@ -1,0 +1,212 @@
+"""The Redis journal: one script journals and publishes a message in one atomic step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, Final, cast
+
+from redis import Redis
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from bridge.errors import QueueUnavailable
+from bridge.journal.interface import Cancelled, Page
+from bridge.records import AGAIN, BROKEN, RANK, Publication, Reading, Receipt
+from bridge.rooms import (
+    events_key,
+    index_key,
+    job_room,
+    room_channel,
+    root_room,
+    state_key,
+    user_room,
+)
+from bridge.settings import Settings
+
+#: An answer to one request carries at most about this many bytes of events; the client asks on.
+EVENT_BYTES_A_READ: Final = 1_048_576
+
+#: The keys and the arguments of one run of a script.
+_Call = tuple[Sequence[str], Sequence[Any]]
+_OF_THE_SERVER = (
+    AuthenticationError, AuthorizationError, NoPermissionError, OutOfMemoryError, ReadOnlyError,
+)  # fmt: skip
+_SERVER_WORDS: Final = (
+    "OOM", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY", "NOPERM", "NOAUTH",
+    "CLUSTERDOWN", "NOSCRIPT",
+)  # fmt: skip
+
+
+class _Script:
+    """A Lua script and the name under which the server knows it."""
+
+    def __init__(self, name: str) -> None:
+        self.text = files("bridge.journal").joinpath(name).read_text()
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+_PUBLISH, _READ, _CANCEL = _Script("publish.lua"), _Script("read.lua"), _Script("cancel.lua")
+_SCRIPTS = (_PUBLISH, _READ, _CANCEL)
+
+
+class RedisJournal:
+    """A `Journal` in Redis >= 6.2 or Valkey.
+
+    Args:
+        client: a connection made by `bridge.journal.connect`.
+        settings: channel, namespace, retention and caps.
+    """
+
+    def __init__(self, client: Redis, settings: Settings) -> None:
+        self._client = client
+        self._channel = settings.channel
+        self._packet_head = f"2{settings.namespace},["
+        self._retention_ms = settings.retention * 1000
+        self._events_kept = settings.events_kept
+
+    def publish(self, publications: Sequence[Publication]) -> list[Receipt]:
+        """See `Journal.publish`."""
+        replies = self._run(_PUBLISH, [self._publish_call(p) for p in publications])
+        return [_receipt(reply) for reply in replies]
+
+    def read(self, requests: Sequence[tuple[str, int]]) -> list[Reading]:
+        """See `Journal.read`."""
+        calls = [
+            (
+                (state_key(self._channel, job), events_key(self._channel, job)),
+                (since, EVENT_BYTES_A_READ),
+            )
+            for job, since in requests
+        ]
+        return [
+            _reading(reply, since)
+            for (_, since), reply in zip(requests, self._all(_READ, calls), strict=True)
+        ]
+
+    def list_jobs(self, room: str, limit: int, cursor: str | None = None) -> Page:
+        """See `Journal.list_jobs`."""
+        highest = "+inf" if cursor is None else f"({cursor}"
+        found = cast(
+            "list[tuple[bytes, float]]",
+            self._ask(
+                lambda: self._client.zrevrangebyscore(
+                    index_key(self._channel, room), highest, "-inf", 0, limit, withscores=True
+                )
+            ),
+        )
+        more = len(found) == limit
+        return Page(
+            [_text(job) for job, _ in found], f"{found[-1][1]:.0f}" if more and found else None
+        )
+
+    def cancel(self, job: str) -> Cancelled:
+        """See `Journal.cancel`."""
+        (reply,) = self._all(_CANCEL, [((state_key(self._channel, job),), ())])
+        return cast(Cancelled, _text(reply))
+
+    def ping(self) -> None:
+        """See `Journal.ping`."""
+        self._ask(self._client.ping)
+
+    def _publish_call(self, p: Publication) -> _Call:
+        keys = [state_key(self._channel, p.job), events_key(self._channel, p.job)]
+        root_channel = user_channel = ""
+        if p.root:
+            keys.append(index_key(self._channel, root_room(p.root)))
+            root_channel = room_channel(self._channel, root_room(p.root))
+        if p.user:
+            keys.append(index_key(self._channel, user_room(p.user)))
+            user_channel = room_channel(self._channel, user_room(p.user))
+        head = f"{self._packet_head}{json.dumps(p.name)},"
+        rank = RANK[p.state] if p.kind == "state" else 0
+        return keys, (
+            p.job, p.kind, _bytes(p.body), _bytes(head), p.run_id, p.run, int(p.start), p.attempt,
+            rank, p.run_entry, p.floor, p.nonce, p.n, "" if p.expect is None else p.expect,
+            room_channel(self._channel, job_room(p.job)), root_channel, user_channel,
+            self._retention_ms, self._events_kept, _bytes(p.name),
+        )  # fmt: skip
+
+    def _all(self, script: _Script, calls: Sequence[_Call]) -> list[Any]:
+        """Run one script many times; any refusal fails them all."""
+        replies = self._run(script, calls)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise QueueUnavailable(f"the journal refuses: {reply}") from reply
+        return replies
+
+    def _run(self, script: _Script, calls: Sequence[_Call]) -> list[Any]:
+        """Run one script many times in one round trip; load it where the server forgot it."""
+        replies = self._pipeline(script, calls)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            self._ask(lambda: [self._client.script_load(each.text) for each in _SCRIPTS])
+            # In order and all of them: those that were stored are answered as repeats.
+            replies = self._pipeline(script, calls)
+        return replies
+
+    def _pipeline(self, script: _Script, calls: Sequence[_Call]) -> list[Any]:
+        def execute() -> list[Any]:
+            pipeline = self._client.pipeline(transaction=False)
+            for keys, arguments in calls:
+                pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
+            return pipeline.execute(raise_on_error=False)
+
+        return cast("list[Any]", self._ask(execute))
+
+    def _ask(self, command: Any) -> Any:
+        try:
+            return command()
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable(f"the journal can't be reached: {error}") from error
+
+
+def _receipt(reply: Any) -> Receipt:
+    if isinstance(reply, Exception):
+        return Receipt(AGAIN if _may_pass(reply) else BROKEN, reason=str(reply))
+    status, rev, seq, run, receivers, cancel = reply
+    return Receipt(
+        _text(status), int(rev), int(seq), int(run), int(receivers), bool(int(cancel))
+    )
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether it is the server's trouble, not that of a message which the script can't take."""
+    if isinstance(error, _OF_THE_SERVER) or not isinstance(error, ResponseError):
+        return True
+    return any(word in str(error) for word in _SERVER_WORDS)
+
+
+def _reading(reply: list[Any], since: int) -> Reading:
+    if not reply:
+        return Reading(None, [], since > 0, 0)
+    srev, run, seq, epoch, runs, tail, flat, gap = reply
+    snapshot = None
+    if srev:
+        numbers = (
+            f'{{"rev":{_text(srev)},"run":{_text(run)},"last_seq":{_text(seq)},'
+            f'"epoch":{_text(epoch)},"runs":[{_text(runs)}],'
+        )
+        snapshot = json.loads(numbers + _text(tail))
+    events = [
+        {"name": _text(name), **json.loads(payload)}
+        for name, payload in zip(flat[::2], flat[1::2], strict=True)
+    ]
+    return Reading(snapshot, events, bool(gap), int(seq))
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,235 @@
+"""Settings: one frozen record, validated at start; nothing else reads the environment.
+
+A value comes from, in this order: a keyword, the environment (``BRIDGE_*``), the Flask config or
+the Celery configuration (the same name, e.g. ``BRIDGE_CHANNEL``), the default.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from bridge.errors import SettingsError
+
+PREFIX = "BRIDGE_"
+QUEUE_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+sentinel")
+ASYNC_MODES = ("eventlet", "gevent", "threading")
+SECRET_HINT = (
+    "no secret is set, so no token can be signed: make one with "
+    "`python -c 'import secrets; print(secrets.token_urlsafe(32))'` and set BRIDGE_SECRET_KEY "
+    "to it on every web node and wherever submit() or issue_token() is called"
+)
+
+Parser = Callable[[str, Any], Any]
+
+
+def hide_credentials(text: str) -> str:
+    """Return a URL without its user name and password, for logs and errors."""
+    return re.sub(r"(?<=://)[^/@]*@", "***@", text)
+
+
+def _url(name: str, value: Any) -> str:
+    text = _text(name, value)
+    scheme = urlsplit(text).scheme
+    if scheme not in QUEUE_SCHEMES:
+        raise SettingsError(
+            name,
+            hide_credentials(text),
+            f"a URL is needed that starts with one of {', '.join(s + '://' for s in QUEUE_SCHEMES)}",
+        )
+    return text
+
+
+def _optional_url(name: str, value: Any) -> str | None:
+    return None if value in (None, "") else _url(name, value)
+
+
+def _optional_text(name: str, value: Any) -> str | None:
+    return None if value in (None, "") else _text(name, value)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SettingsError(name, value, "a text that is not empty is needed")
+    return value.strip()
+
+
+def _channel(name: str, value: Any) -> str:
+    text = _text(name, value)
+    if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,100}", text):
+        raise SettingsError(name, text, "1 to 100 letters, digits or any of _ . : - are allowed")
+    return text
+
+
+def _namespace(name: str, value: Any) -> str:
+    text = _text(name, value)
+    if not re.fullmatch(r"/[A-Za-z0-9_.-]{1,100}", text):
+        raise SettingsError(name, text, "a / and then letters, digits or any of _ . - are needed")
+    return text
+
+
+def _secrets(name: str, value: Any) -> tuple[str, ...]:
+    if value in (None, "", b""):
+        return ()
+    keys = value.split(",") if isinstance(value, str) else value
+    if isinstance(keys, bytes):
+        keys = [keys.decode()]
+    if not isinstance(keys, list | tuple) or not all(isinstance(k, str | bytes) for k in keys):
+        raise SettingsError(name, "***", "a text, or a list of texts (the first signs) is needed")
+    cleaned = tuple(k.decode() if isinstance(k, bytes) else k.strip() for k in keys)
+    if any(len(key) < 16 for key in cleaned):
+        raise SettingsError(name, "***", "each key needs at least 16 characters")
+    return cleaned
+
+
+def _origins(name: str, value: Any) -> tuple[str, ...]:
+    if value in (None, ""):
+        return ()
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    cleaned = tuple(part.strip() for part in parts if part.strip())
+    for part in cleaned:
+        if part != "*" and not re.fullmatch(r"https?://[^/\s]+", part):
+            raise SettingsError(name, part, "origins such as https://example.org, or *, are needed")
+    return cleaned
+
+
+def _flag(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False}
+    if not isinstance(value, str) or value.strip().lower() not in words:
+        raise SettingsError(name, value, "true or false is needed")
+    return words[value.strip().lower()]
+
+
+def _choice(*allowed: str) -> Parser:
+    def parse(name: str, value: Any) -> str:
+        if value not in allowed:
+            raise SettingsError(name, value, f"one of {', '.join(allowed)} is needed")
+        return str(value)
+
+    return parse
+
+
+def _number(kind: type[int] | type[float], low: float, high: float, unit: str) -> Parser:
+    def parse(name: str, value: Any) -> int | float:
+        what = "a whole number" if kind is int else "a number"
+        allowed = f"{what} from {low:g} to {high:.10g} ({unit}) is needed"
+        if isinstance(value, bool):
+            raise SettingsError(name, value, allowed)
+        try:
+            number = kind(value)
+        except (TypeError, ValueError):
+            raise SettingsError(name, value, allowed) from None
+        exact = kind is float or not isinstance(value, float) or value == number
+        if not math.isfinite(number) or not exact or not low <= number <= high:
+            raise SettingsError(name, value, allowed)
+        return number
+
+    return parse
+
+
+def _setting(default: Any, parser: Parser, *, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"parser": parser})
+
+
+@dataclass(frozen=True, repr=False)
+class Settings:
+    """All settings of a worker or a web node. `Settings.load` makes one.
+
+    Durations are seconds, sizes bytes, rates states a second and job.
+    """
+
+    message_queue: str = _setting("redis://127.0.0.1:6379/0", _url)
+    journal: str | None = _setting(None, _optional_url)
+    result_backend: str | None = _setting(None, _optional_text)
+    channel: str = _setting("celery-bridge", _channel)
+    namespace: str = _setting("/bridge", _namespace)
+    secret_key: tuple[str, ...] = _setting((), _secrets, secret=True)
+    async_mode: str = _setting("eventlet", _choice(*ASYNC_MODES))
+    host: str = _setting("127.0.0.1", _text)
+    port: int = _setting(5000, _number(int, 0, 65535, "0 finds a free one"))
+    cors_origins: tuple[str, ...] = _setting((), _origins)
+    retention: int = _setting(86400, _number(int, 1, 31_536_000, "seconds"))
+    events_kept: int = _setting(1000, _number(int, 1, 1_000_000, "events a job"))
+    outbox_jobs: int = _setting(10000, _number(int, 1, 10_000_000, "jobs"))
+    rate_watched: float = _setting(10.0, _number(float, 0.01, 1000, "states a second"))
+    rate_idle: float = _setting(1.0, _number(float, 0.01, 1000, "states a second"))
+    lease: float = _setting(15.0, _number(float, 1, 3600, "seconds"))
+    lost_final: float = _setting(3600.0, _number(float, 1, 31_536_000, "seconds"))
+    flush_timeout: float = _setting(2.0, _number(float, 0, 60, "seconds"))
+    max_payload: int = _setting(65536, _number(int, 256, 16_777_216, "bytes"))
+    max_watches: int = _setting(200, _number(int, 1, 100_000, "watches a client"))
+    public: bool = _setting(False, _flag)
+
+    @classmethod
+    def load(
+        cls,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> Settings:
+        """Gather and validate the settings of this process.
+
+        Args:
+            overrides: keywords by field name (``channel="x"``); they win.
+            environ: where ``BRIDGE_*`` variables are read; default: the process's environment.
+            config: a Flask config or Celery configuration with ``BRIDGE_*`` names in any case.
+
+        Raises:
+            SettingsError: an unknown name or a bad value, named.
+        """
+        parsers: dict[str, Parser] = {f.name: f.metadata["parser"] for f in fields(cls)}
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        for source in (config or {}, environ):
+            for variable in source:
+                upper = variable.upper() if isinstance(variable, str) else ""
+                if not upper.startswith(PREFIX):
+                    continue
+                name = _known(upper[len(PREFIX) :].lower(), variable, parsers)
+                values[name] = parsers[name](upper, source[variable])
+        for keyword, value in (overrides or {}).items():
+            name = _known(keyword, keyword, parsers)
+            values[name] = parsers[name](keyword, value)
+        return cls(**values)
+
+    @property
+    def journal_url(self) -> str:
+        """Where jobs are remembered: JOURNAL, else the message queue."""
+        return self.journal or self.message_queue
+
+    def require_secret(self) -> tuple[str, ...]:
+        """Return the signing keys.
+
+        Raises:
+            SettingsError: none is set; the message says how to make one.
+        """
+        if not self.secret_key:
+            raise SettingsError("BRIDGE_SECRET_KEY", None, SECRET_HINT)
+        return self.secret_key
+
+    def __repr__(self) -> str:
+        shown = []
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if not item.repr:
+                value = f"<{len(value)} hidden>"
+            elif isinstance(value, str):
+                value = hide_credentials(value)
+            shown.append(f"{item.name}={value!r}")
+        return f"Settings({', '.join(shown)})"
+
+
+def _known(name: str, given: str, parsers: Mapping[str, Parser]) -> str:
+    if name in parsers:
+        return name
+    known = ", ".join(PREFIX + known.upper() for known in parsers)
+    raise SettingsError(given, None, f"unknown setting; the known ones are {known}")

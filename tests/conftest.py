@@ -1,0 +1,125 @@
+"""Servers and names that tests share. Each test gets a channel of its own; nothing is flushed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from bridge.settings import Settings
+
+
+def missing(what: str, how: str) -> None:
+    """Skip on a laptop, fail in CI: a server that is missing there hides what is broken."""
+    sentence = f"{what} is not installed: {how}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], object], *, seconds: float = 15, what: str = "") -> None:
+    """Wait for a condition, with an end that only a failure reaches."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"waited {seconds} s in vain for {what or condition}")
+        time.sleep(0.01)
+
+
+class RedisServer:
+    """A private redis-server that a test may stop, kill and start again."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self.options = options
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def client(self) -> Redis:
+        return Redis(port=self.port, socket_timeout=5)
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+             "--appendonly", "no", "--dir", str(self.folder), *self.options],
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        wait_until(self._answers, what="redis-server")
+
+    def stop(self) -> None:
+        """Kill it; what it held is gone."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _answers(self) -> bool:
+        client = self.client
+        try:
+            return bool(client.ping())
+        except (RedisError, OSError):
+            return False
+        finally:
+            client.close()
+
+
+def redis_server_or_skip(folder: Path, *options: str) -> RedisServer:
+    if shutil.which("redis-server") is None:
+        missing("redis-server", "apt-get install redis-server")
+    return RedisServer(folder, *options)
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One real Redis for all tests that don't stop it."""
+    server = redis_server_or_skip(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A real Redis for one test, to be stopped and started at will."""
+    server = redis_server_or_skip(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(shared_redis: RedisServer) -> str:
+    return shared_redis.url
+
+
+@pytest.fixture
+def channel() -> str:
+    return f"test-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def settings(redis_url: str, channel: str) -> Settings:
+    """Settings of a bridge that no other test hears."""
+    return Settings.load(
+        {"message_queue": redis_url, "channel": channel, "secret_key": "a secret for tests only"},
+        environ={},
+    )
