@@ -28,10 +28,10 @@ RANK: Final[Mapping[str, int]] = {
     PENDING: 0, STARTED: 1, PROGRESS: 1, LOST: 1, RETRY: 2, SUCCESS: 3, FAILURE: 3, REVOKED: 3,
 }  # fmt: skip
 
-RESERVED_NAMES: Final = frozenset(
-    "progress connect disconnect connect_error error message watch unwatch cancel "
-    "success failure retry revoked lost".split()
-)
+RESERVED_NAMES: Final = frozenset({
+    "progress", "connect", "disconnect", "connect_error", "error", "message", "watch", "unwatch",
+    "cancel", "success", "failure", "retry", "revoked", "lost",
+})  # fmt: skip
 RESERVED_PREFIX: Final = "bridge:"
 LOG_EVENT: Final = "log"
 
@@ -165,7 +165,11 @@ def check_event_name(name: object, *, ours: bool = False) -> str:
     """
     if not isinstance(name, str) or not name or len(name) > MAX_NAME_CHARS or "\0" in name:
         raise ReservedName(f"{name!r} can't be an event's name: 1 to 100 characters are needed")
-    if name in RESERVED_NAMES or name.startswith(RESERVED_PREFIX) or (name == LOG_EVENT and not ours):
+    if (
+        name in RESERVED_NAMES
+        or name.startswith(RESERVED_PREFIX)
+        or (name == LOG_EVENT and not ours)
+    ):
         raise ReservedName(
             f"{name!r} is reserved: choose another name than {', '.join(sorted(RESERVED_NAMES))}, "
             f"{LOG_EVENT} (that is progress.log()) or one that starts with {RESERVED_PREFIX!r}"
@@ -198,6 +202,7 @@ class Publication:
         floor: the rev must be above it.
         nonce: names the sending process.
         n: rises with each publication of that process; a repeat has the same.
+        skipped: how many events before this one were dropped for want of room.
         expect: publish only if the job's last state has this rev (compare-and-set); None: always.
     """
 
@@ -216,6 +221,7 @@ class Publication:
     floor: int = 0
     nonce: str = ""
     n: int = 0
+    skipped: int = 0
     expect: int | None = None
 
 

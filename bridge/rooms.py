@@ -38,7 +38,7 @@ def check_user_id(user: object) -> str:
     if isinstance(text, str) and _USER_ID.fullmatch(text):
         return text
     raise InvalidId(
-        f"{_short(user)} can't be a user id: 1 to 200 characters without spaces or braces are needed"
+        f"{_short(user)} can't be a user id: 1 to 200 characters, no spaces or braces, are needed"
     )
 
 

@@ -40,7 +40,7 @@ def _url(name: str, value: Any) -> str:
         raise SettingsError(
             name,
             hide_credentials(text),
-            f"a URL is needed that starts with one of {', '.join(s + '://' for s in QUEUE_SCHEMES)}",
+            f"a URL is needed that starts with one of {'://, '.join(QUEUE_SCHEMES)}://",
         )
     return text
 

@@ -82,7 +82,9 @@ class Tokens:
         allowed = tuple(actions)
         unknown = [action for action in allowed if action not in ACTIONS]
         if unknown or not allowed or isinstance(actions, str):
-            raise ValueError(f"actions={actions!r}: a list of any of {', '.join(ACTIONS)} is needed")
+            raise ValueError(
+                f"actions={actions!r}: a list of any of {', '.join(ACTIONS)} is needed"
+            )
         if expires is not None and not 0 < expires <= 10 * 365 * 86400:
             raise ValueError(f"expires={expires!r}: seconds above 0 and up to ten years are needed")
         now = self._clock()

@@ -16,7 +16,7 @@ local attempt, rank, entry = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
 local floor, nonce, n, expect = tonumber(ARGV[11]), ARGV[12], tonumber(ARGV[13]), ARGV[14]
 local channel, root_channel, user_channel = ARGV[15], ARGV[16], ARGV[17]
 local retention, events_kept = ARGV[18], ARGV[19]
-local name = ARGV[20]
+local name, skipped = ARGV[20], tonumber(ARGV[21])
 
 local RUNS_KEPT = 20
 local SENDERS_REMEMBERED = 64
@@ -121,7 +121,8 @@ if kind == 'state' then
              'cur', current, 'past', past,
              memory, whole(n) .. ' ' .. whole(rev) .. ' ' .. whole(seq))
 else
-  seq = seq + 1
+  -- Events that the sender had to drop leave a hole, so that clients are told.
+  seq = seq + 1 + skipped
   payload = '{"job":"' .. job .. '","rev":' .. whole(rev) .. ',"run":' .. whole(run)
       .. ',"seq":' .. whole(seq) .. ',' .. body
   redis.call('HSET', KEYS[1], 'rev', whole(rev), 'run', whole(run), 'seq', whole(seq),

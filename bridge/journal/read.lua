@@ -20,9 +20,11 @@ if since > seq then
 end
 if since >= 0 and since < seq then
   local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', string.format('%.0f', seq - since))
-  local first = #newest > 0 and tonumber(newest[#newest][2][2]) or seq + 1
+  local oldest = #newest
+  while oldest > 0 and tonumber(newest[oldest][2][2]) <= since do oldest = oldest - 1 end
+  local first = oldest > 0 and tonumber(newest[oldest][2][2]) or seq + 1
   if first > since + 1 then gap = 1 end
-  for i = #newest, 1, -1 do
+  for i = oldest, 1, -1 do
     local name, payload = newest[i][2][4], newest[i][2][6]
     budget = budget - #payload
     if budget < 0 and #events > 0 then break end

@@ -134,7 +134,7 @@ class RedisJournal:
             p.job, p.kind, _bytes(p.body), _bytes(head), p.run_id, p.run, int(p.start), p.attempt,
             rank, p.run_entry, p.floor, p.nonce, p.n, "" if p.expect is None else p.expect,
             room_channel(self._channel, job_room(p.job)), root_channel, user_channel,
-            self._retention_ms, self._events_kept, _bytes(p.name),
+            self._retention_ms, self._events_kept, _bytes(p.name), p.skipped,
         )  # fmt: skip
 
     def _all(self, script: _Script, calls: Sequence[_Call]) -> list[Any]:
@@ -174,9 +174,7 @@ def _receipt(reply: Any) -> Receipt:
     if isinstance(reply, Exception):
         return Receipt(AGAIN if _may_pass(reply) else BROKEN, reason=str(reply))
     status, rev, seq, run, receivers, cancel = reply
-    return Receipt(
-        _text(status), int(rev), int(seq), int(run), int(receivers), bool(int(cancel))
-    )
+    return Receipt(_text(status), int(rev), int(seq), int(run), int(receivers), bool(int(cancel)))
 
 
 def _may_pass(error: Exception) -> bool:

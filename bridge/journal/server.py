@@ -53,6 +53,6 @@ def _by_sentinel(url: str, options: dict[str, Any]) -> Redis:
     from socketio.redis_manager import parse_redis_sentinel_url
 
     sentinels, service, found = parse_redis_sentinel_url(url)
-    sentinel = Sentinel(sentinels, sentinel_kwargs=options, **{**options, **found})
+    sentinel: Any = Sentinel(sentinels, sentinel_kwargs=options, **{**options, **found})  # type: ignore[no-untyped-call]
     master: Redis = sentinel.master_for(service or "mymaster")
     return master

@@ -1,0 +1,1 @@
+"""What runs in a Celery worker, and wherever tasks are started."""

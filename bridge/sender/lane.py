@@ -1,0 +1,217 @@
+"""Lanes: what waits in the outbox for one run of one job."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from bridge.journal import Journal
+from bridge.records import FINAL, RETRY, Publication, RunRecord
+from bridge.sender.progress import Progress
+
+
+class Source(Protocol):
+    """Where a lane's newest state comes from."""
+
+    def sample(self) -> object:
+        """Something that differs whenever the state does."""
+
+    def finished(self) -> bool:
+        """Whether this state is the last one of the lane."""
+
+    def publication(self, journal: Journal) -> Publication | None:
+        """The newest state; None if it turns out that there is nothing to say."""
+
+
+class LiveSource:
+    """The state of a run that executes in this process."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def sample(self) -> object:
+        """See `Source`."""
+        return self.progress.sample()
+
+    def finished(self) -> bool:
+        """See `Source`."""
+        return self.progress.finished
+
+    def publication(self, journal: Journal) -> Publication:
+        """See `Source`."""
+        progress, run = self.progress, self.progress.run
+        record = progress.record(time.monotonic())
+        entry: dict[str, Any] = {
+            "attempt": run.attempt,
+            "started_at": run.started_at,
+            "ended_at": record["ended_at"],
+            "state": record["state"],
+        }
+        return state_publication(record, run_id=run.run_id, start=True, entry=entry)
+
+
+class FixedSource:
+    """A state that is known once and for all, such as PENDING."""
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        self._record = record
+
+    def sample(self) -> object:
+        """See `Source`."""
+        return self._record["state"]
+
+    def finished(self) -> bool:
+        """See `Source`."""
+        return True
+
+    def publication(self, journal: Journal) -> Publication:
+        """See `Source`."""
+        return state_publication(self._record)
+
+
+class AmendedSource:
+    """A change of what the journal knows of a job, by a process that doesn't run it.
+
+    The worker's parent process learns that a child died, or that a queued job was revoked; it
+    knows the outcome and nothing else, so it reads, changes and compares-and-sets.
+
+    Args:
+        blank: the record to start from where the journal knows nothing.
+        amend: changes a record in place; returns False if there is nothing to change.
+    """
+
+    def __init__(self, blank: dict[str, Any], amend: Callable[[dict[str, Any]], bool]) -> None:
+        self._blank = blank
+        self._amend = amend
+
+    def sample(self) -> object:
+        """See `Source`."""
+        return id(self)
+
+    def finished(self) -> bool:
+        """See `Source`."""
+        return True
+
+    def publication(self, journal: Journal) -> Publication | None:
+        """See `Source`."""
+        (reading,) = journal.read([(self._blank["job"], -1)])
+        record = reading.snapshot or dict(self._blank)
+        expect = int(record.pop("rev", 0))
+        runs: list[RunRecord] = record.pop("runs", [])
+        for key in ("run", "last_seq", "epoch"):
+            record.pop(key, None)
+        if not self._amend(record):
+            return None
+        entry: dict[str, Any] = {}
+        if runs:
+            entry = {**runs[-1], "ended_at": record["ended_at"], "state": record["state"]}
+            entry.pop("run")
+        return state_publication(record, entry=entry, expect=expect)
+
+
+def state_publication(
+    record: dict[str, Any],
+    *,
+    run_id: str = "",
+    start: bool = False,
+    entry: dict[str, Any] | None = None,
+    expect: int | None = None,
+) -> Publication:
+    """Encode a state record; its parts were checked for size when they were set."""
+    root = record["root"]
+    return Publication(
+        job=record["job"],
+        kind="state",
+        body=_tail(record),
+        state=record["state"],
+        run_id=run_id,
+        start=start,
+        attempt=record["attempt"],
+        run_entry=_tail(entry) if entry else "",
+        root=root if root and root != record["job"] else "",
+        user=record["user"] or "",
+        expect=expect,
+    )
+
+
+def _tail(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, separators=(",", ":"))[1:]
+
+
+class Lane:
+    """The newest state and the events, in order, of one run.
+
+    Attributes:
+        key: names the lane: the run's nonce, or the job where no run speaks.
+        run: the journal's number of the run, 0 until it told.
+        floor: the highest rev that the journal told.
+        receivers: how many nodes heard the last message.
+        events: what waits, oldest first.
+        skipped: events dropped since the last that was taken.
+        acknowledged: whether the journal has answered to any state of this lane.
+        stale: the journal refused this run: a newer one has begun.
+        sent_at: monotonic time of the last state sent, -inf before the first.
+    """
+
+    __slots__ = (
+        "_sent", "acknowledged", "events", "floor", "job", "key", "receivers", "run", "sent_at",
+        "skipped", "source", "stale", "tries",
+    )  # fmt: skip
+
+    def __init__(self, key: str, job: str, source: Source | None = None) -> None:
+        self.key = key
+        self.job = job
+        self.source = source
+        self.run = 0
+        self.floor = 0
+        self.receivers = 1
+        self.events: deque[Publication] = deque()
+        self.skipped = 0
+        self.acknowledged = False
+        self.stale = False
+        self.sent_at = float("-inf")
+        self.tries = 0
+        self._sent: object = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is a state that was not sent."""
+        return self.source is not None and self.source.sample() != self._sent
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it may not wait for its pace: a first state, an end, or an event."""
+        if self.events or (self.sent_at == float("-inf") and not self.stale):
+            return True
+        return self.source is not None and self.source.finished() and self.changed
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing waits, and nothing more will come."""
+        if self.events:
+            return False
+        if self.source is None:
+            return True
+        # A superseded run stays known until it has ended, so that its events open no new one.
+        return self.source.finished() and (self.stale or not self.changed)
+
+    def take_state(self, journal: Journal) -> Publication | None:
+        """Return the newest state and remember that it was taken."""
+        if self.source is None or not self.changed:
+            return None
+        sample = self.source.sample()
+        publication = self.source.publication(journal)
+        self._sent = sample
+        return publication
+
+    def state_was_not_stored(self) -> None:
+        """Send the newest state again."""
+        self._sent = None
+
+
+def is_end(publication: Publication) -> bool:
+    """Whether this tells how a run ended."""
+    return publication.state in FINAL or publication.state == RETRY

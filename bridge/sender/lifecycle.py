@@ -1,0 +1,225 @@
+"""The lifecycle of a job, from Celery's signals.
+
+The decorator's wrapper opens and decides; what it can't know comes from here: whether the result
+was stored, what became of an exception (a retry, a failure), and what happened outside the run
+(queued, revoked, killed). Handlers in the worker's parent process never wait.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from typing import Any, Final
+
+from celery import current_app, current_task, signals
+from celery.exceptions import Ignore, Reject, Retry
+
+from bridge.errors import InvalidId, SettingsError
+from bridge.records import (
+    FAILURE,
+    FINAL,
+    RETRY,
+    REVOKED,
+    SUCCESS,
+    blank_record,
+)
+from bridge.rooms import check_job_id
+from bridge.sender.lane import AmendedSource, FixedSource
+from bridge.sender.process import flush_all, outbox_of, settings_of
+from bridge.sender.progress import Progress, describe_error, open_progress
+from bridge.sender.run import HEADER, Run, header_of, read_header
+
+#: The attribute by which a decorated function, and so its task's ``run``, is known.
+MARK: Final = "__push_progress__"
+#: The attribute of a task's request that holds its open progress.
+OPEN: Final = "bridge_progress"
+_REPLACED: Final = "Replaced by new task"
+
+
+def is_bridged(task: Any) -> bool:
+    """Whether a Celery task runs a function under `push_progress`."""
+    return task is not None and hasattr(getattr(task, "run", None), MARK)
+
+
+def pending_record(
+    job: str, task: str | None, *, user: str | None, root: str | None, parent: str | None
+) -> dict[str, Any]:
+    """Return the record of a job that was just queued."""
+    now = round(time.time(), 3)
+    record = blank_record(job, task)
+    record |= {"queued_at": now, "updated_at": now, "user": user, "root": root, "parent": parent}
+    return record
+
+
+def _open(task: Any) -> Progress | None:
+    found = getattr(getattr(task, "request", None), OPEN, None)
+    return found if isinstance(found, Progress) else None
+
+
+@signals.before_task_publish.connect(weak=False)
+def _queued(sender: str | None = None, headers: Any = None, **_: Any) -> None:
+    """A task is being sent: the user travels on, and a bridged one is PENDING."""
+    if not isinstance(headers, dict) or headers.get("retries"):
+        return
+    known = read_header(headers.get(HEADER))
+    parent = open_progress()
+    user = known.get("user") or (parent.run.user if parent is not None else _inherited_user())
+    queued_at = known.get("queued_at") or round(time.time(), 3)
+    bridged = is_bridged(current_app.tasks.get(sender)) if sender else False
+    if bridged or user is not None:
+        headers[HEADER] = {"queued_at": queued_at} | ({} if user is None else {"user": user})
+    job = headers.get("id")
+    if not bridged or not isinstance(job, str) or not _sound(job) or known.get("job") == job:
+        return
+    record = pending_record(
+        job, sender, user=user, root=headers.get("root_id"), parent=headers.get("parent_id")
+    )
+    record["queued_at"] = queued_at
+    outbox_of(settings_of()).put(job, FixedSource(record))
+
+
+def _inherited_user() -> str | None:
+    """The user of a task that runs here and isn't bridged itself."""
+    return header_of(getattr(current_task, "request", None)).get("user")
+
+
+@signals.task_success.connect(weak=False)
+def _succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
+    progress = _open(sender)
+    if progress is not None:
+        progress.finish(SUCCESS, result=result)
+
+
+@signals.task_retry.connect(weak=False)
+def _retried(sender: Any = None, request: Any = None, reason: Any = None, **_: Any) -> None:
+    progress = _open(sender)
+    if progress is not None:
+        settle_retry(progress, reason)
+
+
+def settle_retry(progress: Progress, reason: Any) -> None:
+    """Decide that a run is tried again.
+
+    Args:
+        reason: Celery's `Retry`, which knows when and why.
+    """
+    why = getattr(reason, "exc", None)
+    error = why if isinstance(why, BaseException) else None
+    progress.finish(RETRY, error=error, next_at=_when(getattr(reason, "when", None)))
+
+
+def _when(when: Any) -> float | None:
+    if isinstance(when, datetime):
+        return (when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp()
+    if isinstance(when, int | float):
+        return round(time.time() + when, 3)
+    return None
+
+
+@signals.task_failure.connect(weak=False)
+def _failed(
+    sender: Any = None, task_id: str | None = None, exception: Any = None, **_: Any
+) -> None:
+    """A task failed: in its own process, or, told by the parent, because that process died."""
+    progress = _open(sender)
+    if progress is not None:
+        progress.finish(FAILURE, error=exception)
+    elif is_bridged(sender):
+        amend(sender, task_id, FAILURE, error=exception)
+
+
+@signals.task_revoked.connect(weak=False)
+def _revoked(sender: Any = None, request: Any = None, **_: Any) -> None:
+    """A queued task was revoked or expired, or a running one was terminated."""
+    if is_bridged(sender) and request is not None:
+        amend(sender, request.id, REVOKED, request=request)
+
+
+@signals.task_postrun.connect(weak=False)
+def _ran(sender: Any = None, state: str | None = None, **_: Any) -> None:
+    """A run is over: whatever no other signal told is decided now."""
+    progress = _open(sender)
+    if progress is None or progress.finished:
+        return
+    outcome = progress.raised
+    if isinstance(outcome, Retry):
+        settle_retry(progress, outcome)
+    elif isinstance(outcome, Reject):
+        progress.finish(RETRY if outcome.args[1] else FAILURE, error=outcome)
+    elif isinstance(outcome, Ignore):
+        _settle_ignored(progress, sender, outcome)
+    elif outcome is not None:
+        progress.finish(FAILURE, error=outcome)
+    else:
+        progress.finish(SUCCESS, result=progress.returned)
+    progress.raised = None
+
+
+def _settle_ignored(progress: Progress, task: Any, outcome: Ignore) -> None:
+    """Celery stores nothing for `Ignore`; the task may have stored something itself."""
+    if outcome.args and outcome.args[0] == _REPLACED:
+        progress.finish(RETRY)
+        return
+    stored = None
+    try:
+        stored = task.AsyncResult(progress.job).state
+    except Exception:  # noqa: BLE001 - any backend, any trouble: it must not reach the task
+        stored = None
+    progress.finish(stored if stored in FINAL else SUCCESS)
+
+
+def amend(task: Any, job: Any, state: str, *, error: Any = None, request: Any = None) -> None:
+    """Have the outbox end a job that doesn't run in this process; returns at once."""
+    if not _sound(job):
+        return
+    run = _run_of(task, job, request)
+    blank = blank_record(job, task.name)
+    blank |= {
+        "attempt": run.attempt, "root": run.root, "parent": run.parent, "user": run.user,
+        "queued_at": run.queued_at, "queue": run.queue,
+    }  # fmt: skip
+    now = round(time.time(), 3)
+
+    def end(record: dict[str, Any]) -> bool:
+        elsewhere = run.worker and record["worker"] not in (None, run.worker)
+        if record["state"] in FINAL or elsewhere:
+            return False
+        reason = describe_error(error) if isinstance(error, BaseException) else None
+        record |= {
+            "state": state, "error": reason, "ended_at": now, "updated_at": now, "next_at": None,
+            "stage": None, "eta": None, "lost_at": None,
+        }  # fmt: skip
+        return True
+
+    outbox_of(settings_of(task.app)).put(job, AmendedSource(blank, end))
+
+
+def _run_of(task: Any, job: str, request: Any) -> Run:
+    """Read the request, given or, as Celery does for failures in the parent, pushed for us."""
+    context = task.request if request is None else request
+    return Run.of_request(task, context) if context.id == job else Run(job=job, task=task.name)
+
+
+def _sound(job: object) -> bool:
+    try:
+        check_job_id(job)
+    except InvalidId:
+        return False
+    return True
+
+
+@signals.worker_init.connect(weak=False)
+def _worker_begins(sender: Any = None, **_: Any) -> None:
+    """Bad settings stop the worker at its start; the parent loads what its children share."""
+    try:
+        settings_of(getattr(sender, "app", None))
+    except SettingsError as error:
+        # Celery's signals swallow every Exception.
+        raise SystemExit(f"celery-bridge: {error}") from None
+    import bridge.sender.emitter  # noqa: F401 - preloaded
+
+
+@signals.worker_process_shutdown.connect(weak=False)
+@signals.worker_shutdown.connect(weak=False)
+def _process_ends(**_: Any) -> None:
+    flush_all()

@@ -1,0 +1,87 @@
+"""What one process has: its settings, and one outbox for each of them, made anew after a fork."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from typing import Any
+
+from celery import Celery, current_app
+
+from bridge.sender.outbox import Outbox, Sink
+from bridge.settings import Settings
+
+_lock = threading.Lock()
+_outboxes: dict[Settings, Outbox] = {}
+_settings: dict[int, Settings] = {}
+
+
+def settings_of(app: Celery | None = None) -> Settings:
+    """Return the settings of a Celery app, read once.
+
+    Inside a Flask app with a `Bridge` they are that bridge's, so that what a view submits goes
+    where its own node listens.
+
+    Args:
+        app: default: the Flask app's, else those of the current Celery app.
+
+    Raises:
+        SettingsError: a ``BRIDGE_*`` name or value is wrong.
+    """
+    if app is None:
+        ours = _settings_of_flask()
+        if ours is not None:
+            return ours
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+    found = _settings.get(id(app))
+    if found is None:
+        config = {key: app.conf[key] for key in app.conf if str(key).upper().startswith("BRIDGE_")}
+        found = _settings[id(app)] = Settings.load(config=config)
+    return found
+
+
+def _settings_of_flask() -> Settings | None:
+    flask: Any = sys.modules.get("flask")
+    if flask is None or not flask.has_app_context():
+        return None
+    bridge = flask.current_app.extensions.get("celery-bridge")
+    return None if bridge is None else bridge.settings
+
+
+def outbox_of(settings: Settings) -> Outbox:
+    """Return this process's outbox for these settings; it connects with its first message."""
+    found = _outboxes.get(settings)
+    if found is not None:
+        return found
+    with _lock:
+        if settings not in _outboxes:
+            _outboxes[settings] = Outbox(settings, lambda: _open_sink(settings))
+        return _outboxes[settings]
+
+
+def _open_sink(settings: Settings) -> Sink:
+    # Flask-SocketIO takes a third of a second to import: only processes that send pay for it, and
+    # a prefork parent pays once for its children.
+    from bridge.sender.emitter import Emitter
+
+    return Emitter(settings)
+
+
+def flush_all() -> None:
+    """Wait until everything is sent, at most FLUSH_TIMEOUT seconds an outbox."""
+    for settings, outbox in tuple(_outboxes.items()):
+        outbox.flush(settings.flush_timeout)
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+    _outboxes.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+# Processes that only submit end by themselves; prefork children never get here (they end by
+# os._exit), the lifecycle's signal handler flushes for them.
+atexit.register(flush_all)

@@ -1,0 +1,155 @@
+"""`submit`: start a task from a web app so that its user can watch it from the first moment."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from celery import current_app
+from celery.canvas import Signature, _chain, group
+
+from bridge.records import FAILURE
+from bridge.rooms import check_job_id, check_user_id
+from bridge.sender.lane import FixedSource
+from bridge.sender.lifecycle import pending_record
+from bridge.sender.process import outbox_of, settings_of
+from bridge.sender.progress import describe_error
+from bridge.sender.run import HEADER
+from bridge.settings import Settings
+from bridge.tokens import Tokens
+
+#: How long `submit` waits for the journal to take PENDING, so that a watcher finds it.
+PENDING_WAIT_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A task that was started.
+
+    Attributes:
+        id: its job id: Celery's task id.
+        token: what a browser shows to watch it; None if everything is public and no key is set.
+    """
+
+    id: str
+    token: str | None
+
+
+def submit(
+    task: Any,
+    args: Iterable[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    sid: str | None = None,
+    namespace: str | None = None,
+    user: object = None,
+    actions: Iterable[str] = ("watch",),
+    **options: Any,
+) -> Job:
+    """Start a task and get what its user needs to watch it.
+
+    The job is PENDING in the journal before the task is sent.
+
+    Args:
+        task: a task, a signature or chain (the last task is the job), or a task's name.
+        args: the task's positional arguments.
+        kwargs: its keyword arguments.
+        sid: a Socket.IO client (``request.sid``) that becomes a watcher without asking.
+        namespace: the namespace of that sid (``request.namespace``); default: the bridge's.
+        user: whose job it is; its children inherit it.
+        actions: what the token allows: any of ``watch`` and ``cancel``.
+        **options: as for Celery's ``apply_async``, e.g. ``queue``, ``countdown``, ``task_id``.
+
+    Returns:
+        The job's id and a token for it.
+
+    Raises:
+        TypeError: `task` is a group, or nothing that can be started.
+        SettingsError: no secret is set to sign the token with.
+        InvalidId, ValueError: a task_id, user or action is malformed.
+        kombu.exceptions.OperationalError: Celery's broker can't be reached; the job is FAILURE.
+    """
+    name = _name_of(task)
+    settings = settings_of()
+    job = check_job_id(options.pop("task_id", None) or str(uuid.uuid4()))
+    owner = None if user is None else check_user_id(user)
+    token = _token(settings, job, actions)
+    outbox = outbox_of(settings)
+    record = pending_record(job, name, user=owner, root=_root(task, job), parent=None)
+    lane = outbox.put(job, FixedSource(record))
+    if sid is not None:
+        where = namespace or settings.namespace
+        outbox.call(lambda sink: sink.join(sid, where, job))
+    outbox.wait_acknowledged(lane, PENDING_WAIT_SECONDS)
+    header = {"job": job, "queued_at": record["queued_at"]} | (
+        {} if owner is None else {"user": owner}
+    )
+    options["headers"] = {**(options.get("headers") or {}), HEADER: header}
+    try:
+        _start(task, list(args), dict(kwargs or {}), task_id=job, **options)
+    except Exception as error:
+        failed = {**record, "state": FAILURE, "error": describe_error(error)}
+        failed["ended_at"] = failed["updated_at"]
+        outbox.put(job, FixedSource(failed))
+        raise
+    return Job(job, token)
+
+
+def _name_of(task: Any) -> str:
+    if isinstance(task, str) and task:
+        return task
+    if isinstance(task, group):
+        raise TypeError("submit: a group is many jobs: submit its tasks, or a chord of it")
+    if isinstance(task, Signature) or hasattr(task, "apply_async"):
+        return str(task.name)
+    raise TypeError(f"submit({task!r}): a Celery task, a signature or a task's name is needed")
+
+
+def _root(task: Any, job: str) -> str | None:
+    """A job is its own root, unless it is the end of a chain, whose first task is."""
+    return None if isinstance(task, _chain) else job
+
+
+def _start(task: Any, args: list[Any], kwargs: dict[str, Any], **options: Any) -> None:
+    if isinstance(task, str):
+        current_app.send_task(task, args, kwargs, **options)
+    else:
+        task.apply_async(args, kwargs, **options)
+
+
+def issue_token(
+    job: str | Iterable[str] | None = None,
+    *,
+    root: str | None = None,
+    user: object = None,
+    actions: Iterable[str] = ("watch",),
+    expires: float | None = None,
+) -> str:
+    """Sign a token for jobs that were started earlier, for a workflow, or for a user's jobs.
+
+    Args:
+        job: a job's id, or several.
+        root: the id of a workflow's root instead.
+        user: a user's id instead.
+        actions: any of ``watch`` and ``cancel``.
+        expires: seconds from now; default: RETENTION to watch, 1 hour to cancel.
+
+    Raises:
+        SettingsError: no secret is set.
+        InvalidId, ValueError: an id, an action or `expires` is malformed.
+    """
+    return _tokens(settings_of()).issue(
+        jobs=job, root=root, user=user, actions=actions, expires=expires
+    )
+
+
+def _token(settings: Settings, job: str, actions: Iterable[str]) -> str | None:
+    if settings.public and not settings.secret_key:
+        return None
+    return _tokens(settings).issue(jobs=job, actions=actions)
+
+
+def _tokens(settings: Settings) -> Tokens:
+    return Tokens(settings.require_secret(), seconds=settings.retention)
