@@ -72,6 +72,16 @@ elseif start then
 elseif run > stored_run then
   new_run = true
 else
+  -- A run that was superseded: only its line in the history is still its own.
+  if rank >= 2 and run > 0 then
+    local line = '{"run":' .. whole(run) .. ','
+    local from = string.find('\n' .. past, '\n' .. line, 1, true)
+    if from then
+      local to = string.find(past, '\n', from, true)
+      past = string.sub(past, 1, from - 1) .. line .. entry .. string.sub(past, to)
+      redis.call('HSET', KEYS[1], 'past', past)
+    end
+  end
   return reply('stale', stored_rev, stored_run, 0)
 end
 
@@ -94,9 +104,11 @@ if new_run then
     cancel = 0
   end
   if current ~= '' then
-    -- A run that never said its end was lost with its worker.
+    -- A run that has not said its end was lost with its worker, unless it is being tried again:
+    -- its RETRY is then only late.
     if stored_rank < 2 then
-      current = string.gsub(current, '"state":"[A-Z]+"', '"state":"LOST"')
+      local ended = attempt > stored_attempt and 'RETRY' or 'LOST'
+      current = string.gsub(current, '"state":"[A-Z]+"', '"state":"' .. ended .. '"')
     end
     past = past .. current .. '\n'
     local _, count = string.gsub(past, '\n', '')

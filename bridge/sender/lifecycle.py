@@ -25,7 +25,7 @@ from bridge.records import (
 )
 from bridge.rooms import check_job_id
 from bridge.sender.lane import AmendedSource, FixedSource
-from bridge.sender.process import flush_all, outbox_of, settings_of
+from bridge.sender.process import flush_all, open_emitter, outbox_of, settings_of
 from bridge.sender.progress import Progress, describe_error, open_progress
 from bridge.sender.run import HEADER, Run, header_of, read_header
 
@@ -212,11 +212,11 @@ def _sound(job: object) -> bool:
 def _worker_begins(sender: Any = None, **_: Any) -> None:
     """Bad settings stop the worker at its start; the parent loads what its children share."""
     try:
-        settings_of(getattr(sender, "app", None))
+        settings = settings_of(getattr(sender, "app", None))
     except SettingsError as error:
         # Celery's signals swallow every Exception.
         raise SystemExit(f"celery-bridge: {error}") from None
-    import bridge.sender.emitter  # noqa: F401 - preloaded
+    open_emitter(settings)
 
 
 @signals.worker_process_shutdown.connect(weak=False)

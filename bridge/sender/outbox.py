@@ -79,13 +79,12 @@ class Outbox:
 
     Args:
         settings: rates and bounds.
-        open_sink: makes the sink; called in the sender thread on first use.
+        sink: sends; it connects with its first message.
     """
 
-    def __init__(self, settings: Settings, open_sink: Callable[[], Sink]) -> None:
+    def __init__(self, settings: Settings, sink: Sink) -> None:
         self._settings = settings
-        self._open_sink = open_sink
-        self._sink: Sink | None = None
+        self._sink = sink
         self._lanes: dict[str, Lane] = {}
         self._calls: deque[Callable[[Sink], None]] = deque()
         self._in_flight: _Batch | None = None
@@ -218,8 +217,14 @@ class Outbox:
             except QueueUnavailable as error:
                 self._went_away(error)
             except Exception:  # noqa: BLE001 - the thread must outlive whatever it met
-                _log.exception("the sender thread met an error and goes on")
-                time.sleep(BACKOFF_LAST)
+                _log.exception("the sender thread met an error, drops what it sent, and goes on")
+                self._drop_in_flight()
+
+    def _drop_in_flight(self) -> None:
+        """Give up a batch that raises what waiting can't heal, so that the next ones get out."""
+        if self._in_flight is not None:
+            self.counters.broken += len(self._in_flight.items)
+            self._in_flight = None
 
     def _next_due(self) -> float | None:
         """Seconds until a lane's pace allows its next state; None: until something is put in."""
@@ -238,31 +243,31 @@ class Outbox:
 
     def _pass(self) -> None:
         """Send what is due, batch by batch."""
-        sink = self._sink
-        if sink is None:
-            sink = self._sink = self._open_sink()
         if self._in_flight is None:
-            self._in_flight = self._gather(sink)
+            self._in_flight = self._gather()
         while self._in_flight is not None:
-            receipts = sink.publish(self._in_flight.publications())
+            receipts = self._sink.publish(self._in_flight.publications())
             self._came_back()
             refused = self._settle(self._in_flight, receipts)
             self._in_flight = None
             if refused:
                 raise QueueUnavailable(refused)
-            self._in_flight = self._gather(sink)
-        self._make_calls(sink)
+            self._in_flight = self._gather()
+        self._make_calls()
         self._came_back()
         with self._settled:
             self._settled.notify_all()
 
-    def _make_calls(self, sink: Sink) -> None:
+    def _make_calls(self) -> None:
         while self._calls:
-            action = self._calls[0]
-            action(sink)
-            self._calls.popleft()
+            action = self._calls.popleft()
+            try:
+                action(self._sink)
+            except QueueUnavailable:
+                self._calls.appendleft(action)
+                raise
 
-    def _gather(self, sink: Sink) -> _Batch | None:
+    def _gather(self) -> _Batch | None:
         now = time.monotonic()
         with self._lock:
             lanes = list(self._lanes.values())
@@ -270,7 +275,7 @@ class Outbox:
         for lane in lanes:
             if lane.urgent or now >= lane.sent_at + self._interval(lane):
                 try:
-                    self._take(lane, sink, batch, now)
+                    self._take(lane, batch, now)
                 except QueueUnavailable:
                     if not batch.items:
                         raise
@@ -287,8 +292,8 @@ class Outbox:
                 if lane.done and id(lane) not in taken:
                     self._lanes.pop(lane.key, None)
 
-    def _take(self, lane: Lane, sink: Sink, batch: _Batch, now: float) -> None:
-        state = None if lane.stale else lane.take_state(sink.journal)
+    def _take(self, lane: Lane, batch: _Batch, now: float) -> None:
+        state = None if lane.stale else lane.take_state(self._sink.journal)
         events = self._take_events(lane, BATCH - len(batch.items))
         if state is None:
             taken = events

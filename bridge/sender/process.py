@@ -6,12 +6,15 @@ import atexit
 import os
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery, current_app
 
-from bridge.sender.outbox import Outbox, Sink
+from bridge.sender.outbox import Outbox
 from bridge.settings import Settings
+
+if TYPE_CHECKING:
+    from bridge.sender.emitter import Emitter
 
 _lock = threading.Lock()
 _outboxes: dict[Settings, Outbox] = {}
@@ -57,13 +60,19 @@ def outbox_of(settings: Settings) -> Outbox:
         return found
     with _lock:
         if settings not in _outboxes:
-            _outboxes[settings] = Outbox(settings, lambda: _open_sink(settings))
+            _outboxes[settings] = Outbox(settings, open_emitter(settings))
         return _outboxes[settings]
 
 
-def _open_sink(settings: Settings) -> Sink:
-    # Flask-SocketIO takes a third of a second to import: only processes that send pay for it, and
-    # a prefork parent pays once for its children.
+def open_emitter(settings: Settings) -> Emitter:
+    """Make an emitter, and load all that it will need.
+
+    Flask-SocketIO takes a third of a second to import: only processes that send pay for it, and a
+    prefork parent pays once for its children. It must not happen in the sender thread: a child
+    that is forked meanwhile would inherit half-loaded modules.
+    """
+    import encodings.idna  # noqa: F401 - what a connection loads when it looks up its host
+
     from bridge.sender.emitter import Emitter
 
     return Emitter(settings)

@@ -1,0 +1,438 @@
+"""What every journal promises, over a real Redis and over the embedded fallback."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import fakeredis
+import pytest
+from redis import Redis
+
+from bridge.errors import QueueUnavailable
+from bridge.journal import RedisJournal, connect
+from bridge.records import (
+    FAILURE,
+    OK,
+    PENDING,
+    PROGRESS,
+    REPEATED,
+    RETRY,
+    STALE,
+    STARTED,
+    SUCCESS,
+    Frame,
+    Publication,
+    Receipt,
+)
+from bridge.rooms import events_key, job_room, room_channel, root_room, state_key, user_room
+from bridge.sender.lane import state_publication
+from bridge.sender.progress import Progress
+from bridge.sender.run import Run
+from bridge.settings import Settings
+from tests.conftest import RedisServer
+
+
+@pytest.fixture(params=["redis", "fakeredis"])
+def client(request: pytest.FixtureRequest) -> Iterator[Redis]:
+    if request.param == "fakeredis":
+        yield fakeredis.FakeRedis()
+        return
+    client = connect(request.getfixturevalue("redis_url"))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def settings(channel: str) -> Settings:
+    return Settings.load({"channel": channel, "events_kept": 100}, environ={})
+
+
+@pytest.fixture
+def journal(client: Redis, settings: Settings) -> RedisJournal:
+    return RedisJournal(client, settings)
+
+
+class Sender:
+    """A process that publishes for one job."""
+
+    def __init__(self, journal: RedisJournal, job: str = "job-1") -> None:
+        self.journal = journal
+        self.job = job
+        self.nonce = uuid.uuid4().hex
+        self.numbers = itertools.count(1)
+
+    def run(self, **fields: Any) -> Progress:
+        return Progress(Run(job=self.job, task="t", **fields))
+
+    def state(self, progress: Progress, state: str, *, run: int = 0, **fields: Any) -> Publication:
+        record = progress.record(time.monotonic()) | {"state": state}
+        entry = {"attempt": progress.run.attempt, "started_at": 1.0, "ended_at": None}
+        publication = state_publication(
+            record, run_id=progress.run.run_id, start=run == 0, entry={**entry, "state": state}
+        )
+        return self._stamp(publication, run=run, **fields)
+
+    def pending(self, **record: Any) -> Publication:
+        blank = Progress(Run(job=self.job)).record(0) | {"state": PENDING} | record
+        return self._stamp(state_publication(blank))
+
+    def event(
+        self, progress: Progress | None = None, *, run: int = 0, **fields: Any
+    ) -> Publication:
+        run_id = progress.run.run_id if progress is not None else ""
+        publication = Publication(
+            job=self.job, kind="event", name="row", body='"at":1.5,"data":{"é":[1]}}', run_id=run_id
+        )
+        return self._stamp(publication, run=run, start=bool(run_id) and run == 0, **fields)
+
+    def publish(self, *publications: Publication) -> list[Receipt]:
+        return self.journal.publish(publications)
+
+    def _stamp(self, publication: Publication, **fields: Any) -> Publication:
+        publication.nonce, publication.n = self.nonce, next(self.numbers)
+        for name, value in fields.items():
+            setattr(publication, name, value)
+        return publication
+
+    @property
+    def snapshot(self) -> dict[str, Any]:
+        (reading,) = self.journal.read([(self.job, 0)])
+        assert reading.snapshot is not None
+        return reading.snapshot
+
+    def events(self, since: int = 0) -> list[int]:
+        (reading,) = self.journal.read([(self.job, since)])
+        return [event["seq"] for event in reading.events]
+
+
+@pytest.fixture
+def sender(journal: RedisJournal) -> Sender:
+    return Sender(journal)
+
+
+def test_an_unknown_job_has_nothing(sender: Sender) -> None:
+    (reading,) = sender.journal.read([("nope", 0)])
+    assert (reading.snapshot, reading.events, reading.gap, reading.last_seq) == (None, [], False, 0)
+
+
+def test_a_snapshot_has_the_record_and_the_journals_numbers(sender: Sender) -> None:
+    run = sender.run(attempt=0)
+    (receipt,) = sender.publish(sender.state(run, STARTED))
+
+    snapshot = sender.snapshot
+    assert snapshot["state"] == STARTED
+    assert (snapshot["rev"], snapshot["run"], snapshot["last_seq"]) == (receipt.rev, 1, 0)
+    assert snapshot["epoch"] == receipt.rev
+    assert snapshot["runs"] == [
+        {"run": 1, "attempt": 0, "started_at": 1.0, "ended_at": None, "state": STARTED}
+    ]
+
+
+def test_rev_rises_over_states_and_events_and_stays_exact(sender: Sender) -> None:
+    run = sender.run()
+    receipts = sender.publish(
+        sender.pending(), sender.state(run, STARTED), sender.event(run), sender.event(run)
+    )
+    revs = [receipt.rev for receipt in receipts]
+    assert revs == sorted(set(revs))
+    assert all(1e15 < rev < 2**53 for rev in revs)
+
+
+def test_rev_stays_above_the_senders_floor_when_the_journal_was_lost(
+    sender: Sender, client: Redis, settings: Settings
+) -> None:
+    run = sender.run()
+    sender.publish(sender.state(run, STARTED), sender.event(run))
+    first_epoch = sender.snapshot["epoch"]
+    client.delete(state_key(settings.channel, sender.job), events_key(settings.channel, sender.job))
+    floor = 2_000_000_000_000_000
+
+    (receipt,) = sender.publish(sender.state(run, PROGRESS, run=1, floor=floor))
+
+    assert receipt.rev == floor + 1
+    assert receipt.run == 1
+    assert sender.snapshot["epoch"] == receipt.rev != first_epoch
+    assert sender.journal.read([(sender.job, 1)])[0].gap
+
+
+def test_seq_counts_events_without_a_hole_and_every_state_carries_it(sender: Sender) -> None:
+    run = sender.run()
+    receipts = sender.publish(sender.state(run, STARTED), *(sender.event(run) for _ in range(3)))
+    assert [receipt.seq for receipt in receipts] == [0, 1, 2, 3]
+    assert sender.snapshot["last_seq"] == 3
+    assert sender.events() == [1, 2, 3]
+    assert sender.events(since=2) == [3]
+    assert sender.events(since=3) == []
+
+
+def test_an_event_reads_as_it_was_sent(sender: Sender) -> None:
+    (receipt,) = sender.publish(sender.event())
+    (reading,) = sender.journal.read([(sender.job, 0)])
+    assert reading.events == [
+        {"name": "row", "job": sender.job, "rev": receipt.rev, "run": 0, "seq": 1, "at": 1.5,
+         "data": {"é": [1]}}
+    ]  # fmt: skip
+
+
+def test_pending_is_set_only_where_nothing_is(sender: Sender) -> None:
+    run = sender.run()
+    assert [r.status for r in sender.publish(sender.pending(), sender.pending())] == [OK, STALE]
+    sender.publish(sender.state(run, STARTED))
+    assert sender.publish(sender.pending())[0].status == STALE
+    assert sender.snapshot["state"] == STARTED
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [
+        (STARTED, PROGRESS, OK), (PROGRESS, PROGRESS, OK), (PROGRESS, RETRY, OK),
+        (PROGRESS, SUCCESS, OK), (RETRY, FAILURE, OK), (RETRY, PROGRESS, STALE),
+        (SUCCESS, PROGRESS, STALE), (SUCCESS, FAILURE, STALE), (FAILURE, RETRY, STALE),
+    ],
+)  # fmt: skip
+def test_within_a_run_a_state_never_falls_back(
+    sender: Sender, before: str, after: str, status: str
+) -> None:
+    run = sender.run()
+    sender.publish(sender.state(run, before))
+    assert sender.publish(sender.state(run, after, run=1))[0].status == status
+    assert sender.snapshot["state"] == (after if status == OK else before)
+
+
+def test_a_retry_and_a_redelivery_are_new_runs_and_older_ones_are_refused(sender: Sender) -> None:
+    first, redelivered, retried = sender.run(), sender.run(), sender.run(attempt=1)
+    sender.publish(sender.state(first, PROGRESS))
+    assert sender.publish(sender.state(redelivered, STARTED))[0].run == 2
+
+    late = [sender.state(first, PROGRESS, run=1), sender.event(first, run=1)]
+    assert [receipt.status for receipt in sender.publish(*late)] == [STALE, STALE]
+    sender.publish(sender.state(redelivered, RETRY, run=2))
+    assert sender.publish(sender.state(retried, STARTED))[0].run == 3
+
+    assert [(r["run"], r["attempt"], r["state"]) for r in sender.snapshot["runs"]] == [
+        (1, 0, "LOST"), (2, 0, RETRY), (3, 1, STARTED),
+    ]  # fmt: skip
+
+
+def test_a_retry_that_comes_after_the_next_start_still_finds_its_place_in_the_history(
+    sender: Sender,
+) -> None:
+    first, second = sender.run(), sender.run(attempt=1)
+    sender.publish(sender.state(first, PROGRESS))
+    sender.publish(sender.state(second, STARTED))
+    assert sender.snapshot["runs"][0]["state"] == RETRY
+    late = sender.state(first, RETRY, run=1, run_entry='"attempt":0,"ended_at":9,"state":"RETRY"}')
+    assert sender.publish(late)[0].status == STALE
+    assert sender.snapshot["state"] == STARTED
+    assert sender.snapshot["runs"][0] == {"run": 1, "attempt": 0, "ended_at": 9, "state": RETRY}
+
+
+def test_an_earlier_attempt_that_comes_late_opens_no_run(sender: Sender) -> None:
+    sender.publish(sender.state(sender.run(attempt=1), STARTED))
+    assert sender.publish(sender.state(sender.run(attempt=0), RETRY))[0].status == STALE
+    assert sender.snapshot["state"] == STARTED
+
+
+def test_a_start_that_is_told_twice_is_one_run(sender: Sender) -> None:
+    run = sender.run()
+    receipts = sender.publish(sender.state(run, STARTED), sender.state(run, PROGRESS))
+    assert [receipt.run for receipt in receipts] == [1, 1]
+
+
+def test_a_run_after_the_end_reopens_the_job(sender: Sender) -> None:
+    sender.publish(sender.state(sender.run(attempt=2), SUCCESS))
+    assert sender.publish(sender.state(sender.run(), STARTED))[0].status == OK
+    assert sender.snapshot["state"] == STARTED
+
+
+def test_the_last_twenty_runs_are_kept(sender: Sender) -> None:
+    for attempt in range(25):
+        sender.publish(sender.state(sender.run(attempt=attempt), RETRY))
+    assert [run["run"] for run in sender.snapshot["runs"]] == list(range(6, 26))
+
+
+def test_a_repeat_is_answered_and_neither_stored_nor_published_again(
+    sender: Sender, client: Redis, settings: Settings
+) -> None:
+    run = sender.run()
+    batch = [sender.state(run, STARTED), sender.event(run), sender.event(run)]
+    first = sender.publish(*batch)
+    listener = client.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe(room_channel(settings.channel, job_room(sender.job)))
+
+    again = sender.publish(*batch)
+
+    assert {receipt.status for receipt in again} == {REPEATED}
+    assert (again[-1].rev, again[-1].seq, again[-1].run) == (first[-1].rev, 2, 1)
+    assert sender.events() == [1, 2]
+    assert listener.get_message(timeout=0.1) is None
+    listener.close()
+
+
+def test_a_publication_is_heard_in_the_rooms_of_job_root_and_user(
+    sender: Sender, client: Redis, settings: Settings
+) -> None:
+    rooms = [job_room(sender.job), root_room("r"), user_room("u")]
+    listener = client.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe(*(room_channel(settings.channel, room) for room in rooms))
+    while listener.get_message(timeout=0.1):
+        pass
+    run = sender.run(root="r", user="u")
+
+    (receipt,) = sender.publish(sender.state(run, STARTED))
+
+    assert receipt.receivers == 3
+    frames = []
+    while len(frames) < 3:
+        message = listener.get_message(timeout=5)
+        if message is not None:
+            frames.append(Frame.parse(message["data"]))
+    assert len({frame.rev for frame in frames}) == 1
+    assert frames[0].packet.startswith(b'2/bridge,["progress",{"rev":')
+    packet = json.loads(frames[0].packet[len(b"2/bridge,") :])
+    assert packet[1] == sender.snapshot
+    (event,) = sender.publish(sender.event())
+    assert event.receivers == 3, "an event told from elsewhere reaches the root and the user too"
+    listener.close()
+
+
+def test_jobs_of_a_user_are_listed_newest_first_page_by_page(journal: RedisJournal) -> None:
+    for number in range(5):
+        sender = Sender(journal, f"job-{number}")
+        sender.publish(sender.state(sender.run(user="u"), STARTED))
+
+    first = journal.list_jobs(user_room("u"), 3)
+    rest = journal.list_jobs(user_room("u"), 3, first.cursor)
+
+    assert first.jobs == ["job-4", "job-3", "job-2"]
+    assert (rest.jobs, rest.cursor) == (["job-1", "job-0"], None)
+
+
+def test_compare_and_set_refuses_what_was_overtaken(sender: Sender) -> None:
+    run = sender.run()
+    (first,) = sender.publish(sender.state(run, STARTED))
+    sender.publish(sender.event(run, run=1))
+    assert sender.publish(sender.state(run, PROGRESS, run=1, expect=first.rev))[0].status == OK
+    assert sender.publish(sender.state(run, PROGRESS, run=1, expect=first.rev))[0].status == STALE
+    fresh = Sender(sender.journal, "fresh")
+    assert fresh.publish(fresh.state(fresh.run(), FAILURE, expect=0))[0].status == OK
+
+
+def test_a_cancel_is_told_with_the_next_receipt_and_ends_with_the_job(sender: Sender) -> None:
+    assert sender.journal.cancel(sender.job) == "unknown"
+    sender.publish(sender.pending())
+    assert sender.journal.cancel(sender.job) == "ok"
+    run = sender.run()
+    assert sender.publish(sender.state(run, STARTED))[0].cancel
+    sender.publish(sender.state(run, SUCCESS, run=1))
+    assert sender.journal.cancel(sender.job) == "finished"
+    assert not sender.publish(sender.state(sender.run(), STARTED))[0].cancel
+
+
+def test_beyond_what_is_retained_the_reader_is_told(sender: Sender, settings: Settings) -> None:
+    run = sender.run()
+    count = settings.events_kept * 4
+    sender.publish(*(sender.event(run) for _ in range(count)))
+
+    (reading,) = sender.journal.read([(sender.job, 0)])
+
+    seqs = [event["seq"] for event in reading.events]
+    assert reading.gap
+    assert settings.events_kept <= len(seqs) < count
+    assert seqs == list(range(count - len(seqs) + 1, count + 1))
+    assert not sender.journal.read([(sender.job, count - 10)])[0].gap
+
+
+def test_events_that_the_sender_dropped_are_a_hole_that_is_told(sender: Sender) -> None:
+    run = sender.run()
+    sender.publish(sender.event(run), sender.event(run, skipped=3), sender.event(run))
+    assert sender.events() == [1, 5, 6]
+    assert sender.journal.read([(sender.job, 1)])[0].gap
+    assert not sender.journal.read([(sender.job, 5)])[0].gap
+
+
+def test_a_large_answer_is_cut_and_the_reader_asks_on(sender: Sender) -> None:
+    run = sender.run()
+    body = '"at":1,"data":"' + "x" * 60_000 + '"}'
+    sender.publish(*(sender.event(run, body=body) for _ in range(40)))
+    seen: list[int] = []
+    while not seen or seen[-1] < 40:
+        page = sender.events(since=seen[-1] if seen else 0)
+        assert 0 < len(page) < 40
+        seen += page
+    assert seen == list(range(1, 41))
+
+
+def test_everything_expires(sender: Sender, client: Redis, settings: Settings) -> None:
+    run = sender.run(user="u")
+    sender.publish(sender.state(run, STARTED), sender.event(run))
+    keys = list(client.scan_iter(f"{settings.channel}:*"))
+    assert len(keys) == 3
+    for key in keys:
+        assert 0 < client.pttl(key) <= settings.retention * 1000
+
+
+def test_many_senders_to_one_job_do_not_grow_it_without_end(
+    sender: Sender, client: Redis, settings: Settings
+) -> None:
+    for _ in range(300):
+        other = Sender(sender.journal, sender.job)
+        other.publish(other.event())
+    assert client.hlen(state_key(settings.channel, sender.job)) < 100
+
+
+@pytest.mark.redis
+def test_a_flushed_script_cache_is_filled_again(settings: Settings, redis_url: str) -> None:
+    client = connect(redis_url)
+    sender = Sender(RedisJournal(client, settings))
+    run = sender.run()
+    sender.publish(sender.state(run, STARTED))
+    client.script_flush()
+    assert sender.publish(sender.event(run))[0].status == OK
+    assert sender.events() == [1]
+    client.close()
+
+
+@pytest.mark.redis
+def test_a_full_server_refuses_for_now_and_loses_nothing(
+    settings: Settings, own_redis: RedisServer
+) -> None:
+    client = connect(own_redis.url)
+    sender = Sender(RedisJournal(client, settings))
+    run = sender.run()
+    sender.publish(sender.state(run, STARTED))
+    client.config_set("maxmemory", "1mb")
+    client.config_set("maxmemory-policy", "noeviction")
+    (refused,) = sender.publish(sender.event(run))
+    assert (refused.status, "maxmemory" in refused.reason) == ("again", True)
+    client.config_set("maxmemory", "0")
+    assert sender.publish(sender.event(run))[0].seq == 1
+    client.close()
+
+
+@pytest.mark.redis
+class TestServerAway:
+    def test_every_call_says_so(self, settings: Settings, own_redis: RedisServer) -> None:
+        client = connect(own_redis.url)
+        journal = RedisJournal(client, settings)
+        sender = Sender(journal)
+        journal.ping()
+        own_redis.stop()
+        calls = [
+            lambda: journal.ping(),
+            lambda: journal.publish([sender.event()]),
+            lambda: journal.read([("j", 0)]),
+            lambda: journal.list_jobs("user:u", 1),
+            lambda: journal.cancel("j"),
+        ]
+        for call in calls:
+            with pytest.raises(QueueUnavailable):
+                call()
+        own_redis.start()
+        assert sender.publish(sender.event())[0].status == OK
+        client.close()

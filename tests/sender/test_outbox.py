@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bridge.errors import QueueUnavailable
+from bridge.records import AGAIN, BROKEN, OK, STALE, Publication, Reading, Receipt
+from bridge.sender.events import events_of
+from bridge.sender.lane import AmendedSource, FixedSource
+from bridge.sender.lifecycle import pending_record
+from bridge.sender.outbox import Outbox
+from bridge.sender.progress import Progress
+from bridge.sender.run import Run
+from bridge.settings import Settings
+from tests.conftest import wait_until
+
+
+class Queue:
+    """Plays the queue and the journal, and can be away, black-holed, or lose its replies."""
+
+    def __init__(self) -> None:
+        self.log: list[Publication] = []
+        self.sent: list[tuple[str, Any, str]] = []
+        self.away = False
+        self.lose_replies = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.statuses: list[str] = []
+        self.cancel = False
+        self.receivers = 1
+        self.snapshots: list[Reading] = []
+        self.rev = 0
+
+    @property
+    def journal(self) -> Queue:
+        return self
+
+    def read(self, requests: list[tuple[str, int]]) -> list[Reading]:
+        return [self.snapshots.pop(0) if self.snapshots else Reading(None, [], False, 0)]
+
+    def publish(self, publications: list[Publication]) -> list[Receipt]:
+        self.gate.wait()
+        if self.away:
+            raise QueueUnavailable("away")
+        known = {(p.nonce, p.n) for p in self.log}
+        self.log += [p for p in publications if (p.nonce, p.n) not in known]
+        if self.lose_replies:
+            self.lose_replies -= 1
+            raise QueueUnavailable("reply lost")
+        receipts = []
+        for _ in publications:
+            self.rev += 1
+            status = self.statuses.pop(0) if self.statuses else OK
+            receipts.append(
+                Receipt(status, self.rev, 0, 1, self.receivers, self.cancel, "no" * (status != OK))
+            )
+        return receipts
+
+    def send(self, name: str, data: Any, *, to: str, namespace: str) -> None:
+        if self.away:
+            raise QueueUnavailable("away")
+        self.sent.append((name, data, to))
+
+    def join(self, sid: str, namespace: str, job: str) -> None:
+        self.sent.append(("join", job, sid))
+
+    def states(self, job: str = "j") -> list[str]:
+        return [p.state for p in self.log if p.job == job and p.kind == "state"]
+
+    def kinds(self) -> list[str]:
+        return [p.name if p.kind == "event" else p.state for p in self.log]
+
+
+@pytest.fixture
+def queue() -> Iterator[Queue]:
+    queue = Queue()
+    yield queue
+    queue.away = False
+    queue.gate.set()
+
+
+def outbox_to(queue: Queue, **settings: Any) -> Outbox:
+    return Outbox(Settings.load(settings, environ={}), queue)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def outbox(queue: Queue) -> Outbox:
+    return outbox_to(queue, rate_watched=100)
+
+
+def run_in(outbox: Outbox, job: str = "j") -> Progress:
+    run = Run(job=job)
+    progress = Progress(run, send_event=events_of(run, outbox), told_end=outbox.ended)
+    return progress
+
+
+def test_the_newest_state_goes_and_the_end_goes_at_once(outbox: Outbox, queue: Queue) -> None:
+    progress = run_in(outbox)
+    outbox.open(progress)
+    wait_until(lambda: queue.states() == ["STARTED"])
+    for step in range(1000):
+        progress.update(step)
+    progress.finish("SUCCESS")
+    assert outbox.flush(5)
+    assert queue.states()[-1] == "SUCCESS"
+    assert len(queue.log) < 100
+    wait_until(lambda: not outbox._lanes)
+
+
+def test_events_come_in_order_after_the_start_and_before_the_end(
+    outbox: Outbox, queue: Queue
+) -> None:
+    queue.gate.clear()
+    progress = run_in(outbox)
+    outbox.open(progress)
+    for number in range(5):
+        progress.emit(f"e{number}", number)
+    progress.finish("SUCCESS")
+    queue.gate.set()
+    assert outbox.flush(5)
+    kinds = [kind for kind in queue.kinds() if kind not in ("STARTED", "PROGRESS")]
+    assert kinds == ["e0", "e1", "e2", "e3", "e4", "SUCCESS"]
+
+
+def test_more_events_than_a_batch_holds_still_come_before_the_end(
+    outbox: Outbox, queue: Queue
+) -> None:
+    queue.gate.clear()
+    progress = run_in(outbox)
+    outbox.open(progress)
+    for number in range(1000):
+        progress.emit("e", number)
+    progress.finish("FAILURE")
+    queue.gate.set()
+    assert outbox.flush(5)
+    assert queue.kinds().count("e") == 1000
+    assert queue.kinds()[-1] == "FAILURE"
+
+
+def test_only_the_run_that_the_journal_does_not_know_may_open_one(
+    outbox: Outbox, queue: Queue
+) -> None:
+    progress = run_in(outbox)
+    outbox.wait_acknowledged(outbox.open(progress), 5)
+    progress.emit("e", 1)
+    progress.update(1)
+    progress.finish("SUCCESS")
+    assert outbox.flush(5)
+    assert [p.start for p in queue.log] == [True] + [False] * (len(queue.log) - 1)
+    assert {p.run for p in queue.log[1:]} == {1}
+    assert [p.floor for p in queue.log] == sorted(p.floor for p in queue.log)
+
+
+def test_nothing_blocks_and_nothing_raises_while_the_queue_is_away(
+    outbox: Outbox, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.away = True
+    progress = run_in(outbox)
+    outbox.open(progress)
+    for step in progress.track(range(100)):
+        progress.emit("e", step)
+    progress.finish("SUCCESS", result=1)
+    wait_until(lambda: outbox.down)
+    wait_until(lambda: outbox._backoff > 0.2)
+    queue.away = False
+    assert outbox.flush(10)
+    assert queue.kinds().count("e") == 100
+    assert queue.states()[-1] == "SUCCESS"
+    warnings = [r for r in caplog.records if r.levelname == "WARNING"]
+    assert len(warnings) == 2, "one when it went away, one when it came back"
+    assert outbox.counters.outages == 1
+
+
+def test_a_black_hole_holds_the_sender_thread_and_never_the_task(
+    outbox: Outbox, queue: Queue
+) -> None:
+    queue.gate.clear()
+    progress = run_in(outbox)
+    outbox.open(progress)
+    done = threading.Event()
+
+    def task() -> None:
+        for step in progress.track(range(10_000)):
+            progress.emit("e", step) if step % 100 == 0 else None
+        progress.finish("SUCCESS")
+        done.set()
+
+    threading.Thread(target=task, daemon=True).start()
+    assert done.wait(10)
+    assert queue.log == []
+
+
+def test_a_lost_reply_is_asked_for_again_with_the_same_numbers(
+    outbox: Outbox, queue: Queue
+) -> None:
+    queue.lose_replies = 2
+    progress = run_in(outbox)
+    outbox.open(progress)
+    progress.emit("e", 1)
+    progress.finish("SUCCESS")
+    assert outbox.flush(10)
+    assert queue.kinds().count("e") == 1
+    assert queue.kinds().count("SUCCESS") == 1
+
+
+def test_what_the_server_refused_for_now_is_sent_later_with_new_numbers(
+    outbox: Outbox, queue: Queue
+) -> None:
+    queue.statuses = [AGAIN, AGAIN]
+    progress = run_in(outbox)
+    outbox.open(progress)
+    progress.emit("e", 1)
+    progress.finish("SUCCESS")
+    assert outbox.flush(10)
+    assert queue.states()[-1] == "SUCCESS"
+    assert len({p.n for p in queue.log}) == len(queue.log)
+
+
+def test_what_the_journal_cannot_take_is_dropped_counted_and_logged(
+    outbox: Outbox, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.statuses = [OK, BROKEN]
+    progress = run_in(outbox)
+    outbox.wait_acknowledged(outbox.open(progress), 5)
+    progress.emit("e", 1)
+    assert outbox.flush(5)
+    wait_until(lambda: outbox.counters.broken == 1)
+    assert "dropped" in caplog.text
+    progress.finish("SUCCESS")
+    assert outbox.flush(5)
+    assert queue.states()[-1] == "SUCCESS"
+
+
+def test_a_superseded_run_falls_silent(outbox: Outbox, queue: Queue) -> None:
+    queue.statuses = [OK, STALE]
+    progress = run_in(outbox)
+    outbox.wait_acknowledged(outbox.open(progress), 5)
+    progress.emit("first", 1)
+    wait_until(lambda: outbox.counters.stale == 1)
+    count = len(queue.log)
+    progress.emit("second", 2)
+    progress.update(5)
+    progress.finish("SUCCESS")
+    assert outbox.flush(5)
+    wait_until(lambda: not outbox._lanes)
+    assert len(queue.log) == count
+
+
+def test_events_are_bounded_the_oldest_go_and_the_hole_is_told(queue: Queue) -> None:
+    outbox = outbox_to(queue, events_kept=10)
+    queue.gate.clear()
+    progress = run_in(outbox)
+    for number in range(25):
+        progress.emit("e", number)
+    assert len(outbox._lanes[progress.run.run_id].events) <= 10
+    queue.gate.set()
+    assert outbox.flush(5)
+    dropped = outbox.counters.events_dropped
+    assert dropped >= 14
+    assert sum(p.skipped for p in queue.log) == dropped
+    assert queue.log[-1].body.endswith('"data":24}')
+
+
+def test_states_of_jobs_elsewhere_are_bounded(queue: Queue) -> None:
+    outbox = outbox_to(queue, outbox_jobs=5)
+    queue.away = True
+    for number in range(20):
+        record = pending_record(f"j{number}", "t", user=None, root=None, parent=None)
+        outbox.put(f"j{number}", FixedSource(record))
+    assert len(outbox._lanes) <= 6
+    assert outbox.counters.states_dropped >= 14
+
+
+def test_the_pace_follows_who_watches(queue: Queue) -> None:
+    outbox = outbox_to(queue, rate_watched=1000, rate_idle=0.01)
+    queue.receivers = 0
+    progress = run_in(outbox)
+    outbox.wait_acknowledged(outbox.open(progress), 5)
+    progress.update(1)
+    assert outbox._interval(outbox._lanes[progress.run.run_id]) == 100
+    progress.emit("e", 1)
+    queue.receivers = 3
+    wait_until(lambda: "e" in queue.kinds())
+    progress.emit("e", 1)
+    wait_until(lambda: queue.states().count("PROGRESS") >= 1)
+
+
+def test_a_cancel_reaches_the_task_with_the_next_receipt(outbox: Outbox, queue: Queue) -> None:
+    queue.cancel = True
+    progress = run_in(outbox)
+    outbox.wait_acknowledged(outbox.open(progress), 5)
+    assert progress.cancelled
+
+
+def test_waiting_for_the_start_ends_when_the_queue_is_known_to_be_away(
+    outbox: Outbox, queue: Queue
+) -> None:
+    queue.away = True
+    lane = outbox.open(run_in(outbox))
+    begun = time.monotonic()
+    outbox.wait_acknowledged(lane, 30)
+    assert time.monotonic() - begun < 20
+
+
+def test_events_to_a_sid_go_past_the_journal_in_order(outbox: Outbox, queue: Queue) -> None:
+    queue.away = True
+    for number in range(3):
+        outbox.call(lambda sink, n=number: sink.send("e", n, to="sid", namespace="/"))  # type: ignore[misc]
+    wait_until(lambda: outbox.down)
+    queue.away = False
+    assert outbox.flush(10)
+    assert queue.sent == [("e", 0, "sid"), ("e", 1, "sid"), ("e", 2, "sid")]
+
+
+def test_an_amendment_is_read_changed_and_set_and_tried_again_when_overtaken(
+    outbox: Outbox, queue: Queue
+) -> None:
+    known = pending_record("j", "t", user=None, root="j", parent=None)
+    known |= {"state": "PROGRESS", "current": 5, "rev": 7, "run": 1, "last_seq": 0, "epoch": 1}
+    run = {"run": 1, "attempt": 0, "started_at": 1.0, "ended_at": None, "state": "PROGRESS"}
+    queue.snapshots = [
+        Reading({**known, "runs": [run]}, [], False, 0),
+        Reading({**known, "runs": [run], "rev": 9}, [], False, 0),
+    ]
+    queue.statuses = [STALE]
+
+    def end(record: dict[str, Any]) -> bool:
+        record |= {"state": "FAILURE", "ended_at": 2.0}
+        return True
+
+    outbox.put("j", AmendedSource(pending_record("j", "t", user=None, root=None, parent=None), end))
+    assert outbox.flush(5)
+    assert [(p.state, p.expect) for p in queue.log] == [("FAILURE", 7), ("FAILURE", 9)]
+    assert '"current":5' in queue.log[-1].body
+    assert '"state":"FAILURE"' in queue.log[-1].run_entry
+
+
+def test_an_amendment_with_nothing_to_change_sends_nothing(outbox: Outbox, queue: Queue) -> None:
+    blank = pending_record("j", "t", user=None, root=None, parent=None)
+    outbox.put("j", AmendedSource(blank, lambda record: False))
+    assert outbox.flush(5)
+    wait_until(lambda: not outbox._lanes)
+    assert queue.log == []
+
+
+def test_an_unexpected_error_does_not_end_the_sender_thread(
+    outbox: Outbox, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox.call(lambda sink: 1 / 0 and None)
+    wait_until(lambda: "goes on" in caplog.text)
+    outbox.open(run_in(outbox))
+    wait_until(lambda: "STARTED" in queue.states())
+
+
+def test_a_batch_that_can_never_be_sent_does_not_hold_up_the_next(
+    outbox: Outbox, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poisoned(publications: list[Publication]) -> list[Receipt]:
+        monkeypatch.undo()
+        raise RuntimeError("no way")
+
+    monkeypatch.setattr(queue, "publish", poisoned)
+    progress = run_in(outbox)
+    outbox.open(progress)
+    wait_until(lambda: outbox.counters.broken)
+    progress.finish("SUCCESS")
+    wait_until(lambda: queue.states() == ["SUCCESS"])

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from bridge.errors import SettingsError
+from bridge.settings import Settings, hide_credentials
+
+
+def test_a_keyword_wins_over_the_environment_over_the_config_over_the_default() -> None:
+    config = {"BRIDGE_CHANNEL": "config", "BRIDGE_HOST": "config", "BRIDGE_NAMESPACE": "/config"}
+    environ = {"BRIDGE_CHANNEL": "environ", "BRIDGE_HOST": "environ"}
+
+    settings = Settings.load({"channel": "keyword"}, environ=environ, config=config)
+
+    assert settings.channel == "keyword"
+    assert settings.host == "environ"
+    assert settings.namespace == "/config"
+    assert settings.port == 5000
+
+
+def test_celery_hands_its_configuration_in_lower_case() -> None:
+    assert Settings.load(environ={}, config={"bridge_channel": "celery"}).channel == "celery"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("BRIDGE_CHANEL", "x", "unknown setting"),
+        ("BRIDGE_MESSAGE_QUEUE", "kafka://h", "redis://"),
+        ("BRIDGE_MESSAGE_QUEUE", "127.0.0.1:6379", "redis://"),
+        ("BRIDGE_MESSAGE_QUEUE", "", "not empty"),
+        ("BRIDGE_JOURNAL", "sqlite://x", "redis://"),
+        ("BRIDGE_CHANNEL", "a b", "letters, digits"),
+        ("BRIDGE_NAMESPACE", "bridge", "a / and then"),
+        ("BRIDGE_PORT", "http", "a whole number"),
+        ("BRIDGE_PORT", "70000", "65535"),
+        ("BRIDGE_PORT", "1.5", "a whole number"),
+        ("BRIDGE_LEASE", "nan", "a number"),
+        ("BRIDGE_LEASE", "0", "a number"),
+        ("BRIDGE_PUBLIC", "perhaps", "true or false"),
+        ("BRIDGE_ASYNC_MODE", "asyncio", "eventlet"),
+        ("BRIDGE_CORS_ORIGINS", "example.org", "https://"),
+        ("BRIDGE_MAX_PAYLOAD", "1", "256"),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_value_and_what_is_allowed(
+    variable: str, value: str, says: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(environ={variable: value})
+
+    assert variable in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_a_short_secret_is_refused_without_showing_it() -> None:
+    with pytest.raises(SettingsError, match="16 characters") as caught:
+        Settings.load(environ={"BRIDGE_SECRET_KEY": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_missing_secret_says_how_to_make_one() -> None:
+    with pytest.raises(SettingsError, match="token_urlsafe"):
+        Settings.load(environ={}).require_secret()
+
+
+def test_a_list_of_secrets_rotates() -> None:
+    settings = Settings.load({"secret_key": ["b" * 16, "a" * 16]}, environ={})
+    assert settings.require_secret() == ("b" * 16, "a" * 16)
+
+
+def test_neither_repr_nor_errors_show_credentials() -> None:
+    settings = Settings.load(
+        {"message_queue": "redis://:pa55@host:1/0", "secret_key": "s3cr3t" * 4}, environ={}
+    )
+    assert "pa55" not in repr(settings)
+    assert "s3cr3t" not in repr(settings)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load({"message_queue": "amqps://u:pa55@host"}, environ={})
+    assert "pa55" not in str(caught.value)
+    assert hide_credentials("redis://:pa55@host") == "redis://***@host"
+
+
+def test_the_journal_is_the_message_queue_unless_it_is_named() -> None:
+    assert Settings.load({"message_queue": "redis://a"}, environ={}).journal_url == "redis://a"
+    named = Settings.load({"message_queue": "redis://a", "journal": "redis://b"}, environ={})
+    assert named.journal_url == "redis://b"
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    assert Settings.load(environ={"HOME": "/", "CELERY_BROKER_URL": "x"}) == Settings()
