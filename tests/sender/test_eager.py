@@ -1,0 +1,196 @@
+"""Eager mode: no worker, no broker, and the states must be right all the same."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import Celery
+from celery.exceptions import Retry
+
+from bridge import Progress, current_progress, emit, push_progress, submit
+from bridge.errors import InvalidId
+from bridge.journal import RedisJournal, connect
+from bridge.sender.process import outbox_of, settings_of
+from bridge.tokens import Tokens
+from tests.conftest import wait_until
+
+pytestmark = pytest.mark.redis
+
+
+class Eager:
+    def __init__(self, app: Celery) -> None:
+        self.app = app
+        self.settings = settings_of(app)
+        self.journal = RedisJournal(connect(self.settings.message_queue), self.settings)
+
+    def snapshot(self, job: str) -> dict[str, Any]:
+        assert outbox_of(self.settings).flush(5)
+        return self.journal.read([(job, 0)])[0].snapshot or {}
+
+
+@pytest.fixture(params=[True, False], ids=["propagates", "stores"])
+def eager(
+    request: pytest.FixtureRequest,
+    redis_url: str,
+    channel: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Eager]:
+    monkeypatch.setenv("BRIDGE_SECRET_KEY", "a secret for tests only")
+    app = Celery(f"eager-{uuid.uuid4().hex[:6]}", broker="memory://", backend="cache+memory://")
+    app.conf.update(task_always_eager=True, task_eager_propagates=request.param)
+    app.conf.update(BRIDGE_MESSAGE_QUEUE=redis_url, BRIDGE_CHANNEL=channel)
+    app.set_current()
+    yield Eager(app)
+    app.close()
+
+
+def test_success(eager: Eager) -> None:
+    @eager.app.task
+    @push_progress(result=True)
+    def count(n: int, *, progress: Progress) -> int:
+        return len(list(progress.track(range(n))))
+
+    job = submit(count, [3], user="ann")
+    snapshot = eager.snapshot(job.id)
+    assert (snapshot["state"], snapshot["current"], snapshot["result"]) == ("SUCCESS", 3, 3)
+    assert snapshot["user"] == "ann"
+    assert [run["state"] for run in snapshot["runs"]] == ["SUCCESS"]
+
+
+def test_failure(eager: Eager) -> None:
+    @eager.app.task
+    @push_progress
+    def fail() -> None:
+        raise KeyError("x")
+
+    job = f"job-{uuid.uuid4().hex}"
+    if eager.app.conf.task_eager_propagates:
+        with pytest.raises(KeyError):
+            submit(fail, task_id=job)
+    else:
+        submit(fail, task_id=job)
+    snapshot = eager.snapshot(job)
+    assert (snapshot["state"], snapshot["error"]["type"]) == ("FAILURE", "KeyError")
+
+
+def test_retry_and_then_success(eager: Eager) -> None:
+    @eager.app.task(bind=True, max_retries=3)
+    @push_progress(result=True)
+    def flaky(self: Any) -> str:
+        if self.request.retries < 2:
+            raise self.retry(countdown=0, exc=ValueError("no"))
+        return "done"
+
+    job = f"job-{uuid.uuid4().hex}"
+    if eager.app.conf.task_eager_propagates:
+        with pytest.raises(Retry):
+            submit(flaky, task_id=job)
+        assert eager.snapshot(job)["state"] == "RETRY", "Celery itself goes no further"
+        return
+    submit(flaky, task_id=job)
+    snapshot = eager.snapshot(job)
+    assert (snapshot["state"], snapshot["attempt"], snapshot["result"]) == ("SUCCESS", 2, "done")
+    assert [run["state"] for run in snapshot["runs"]] == ["RETRY", "RETRY", "SUCCESS"]
+
+
+def test_cancelled_before_it_ran(eager: Eager) -> None:
+    @eager.app.task
+    @push_progress
+    def never() -> None:
+        raise AssertionError
+
+    job = f"job-{uuid.uuid4().hex}"
+    emit("note", 1, job=job)
+    assert outbox_of(eager.settings).flush(5)
+    assert eager.journal.cancel(job) == "ok"
+    submit(never, task_id=job)
+    assert eager.snapshot(job)["state"] == "REVOKED"
+
+
+def test_a_task_in_a_task_is_a_job_of_its_own(eager: Eager) -> None:
+    @eager.app.task
+    @push_progress
+    def inner() -> str:
+        current_progress().update(message="inside")
+        return current_progress().job
+
+    @eager.app.task
+    @push_progress(result=True)
+    def outer() -> str:
+        child = inner.delay().get(disable_sync_subtasks=False)
+        current_progress().update(message="outside")
+        return str(child)
+
+    job = submit(outer)
+    snapshot = eager.snapshot(job.id)
+    child = eager.snapshot(snapshot["result"])
+    assert (snapshot["message"], child["message"]) == ("outside", "inside")
+    assert child["state"] == "SUCCESS"
+
+
+def test_emit_to_another_job_a_room_or_nobody(eager: Eager) -> None:
+    emit("note", {"a": 1}, job="other-job")
+    emit("note", {"a": 1}, to="a-sid", namespace="/")
+    emit("note", {"a": 1}, room="lobby")
+    assert outbox_of(eager.settings).flush(5)
+    (reading,) = eager.journal.read([("other-job", 0)])
+    assert [event["data"] for event in reading.events] == [{"a": 1}]
+    for wrong in (
+        lambda: emit("note"),
+        lambda: emit("note", job="a", to="b"),
+        lambda: emit("note", to="a", room="b"),
+        lambda: emit("note", job="a", namespace="/"),
+        lambda: emit("note", to=""),
+        lambda: emit("progress", job="a"),
+        lambda: emit("note", object(), job="a"),
+        lambda: emit("note", job="a b"),
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011 - each has its own words
+            wrong()
+
+
+def test_submit_refuses_before_anything_is_started(eager: Eager) -> None:
+    ran: list[int] = []
+
+    @eager.app.task
+    @push_progress
+    def task() -> None:
+        ran.append(1)
+
+    from celery import group
+
+    for error, arguments in (
+        (InvalidId, {"task_id": "a b"}),
+        (InvalidId, {"user": "a b"}),
+        (ValueError, {"actions": ["fly"]}),
+    ):
+        with pytest.raises(error):
+            submit(task, **arguments)
+    for thing in (group([task.s()]), 7, None, "", object()):
+        with pytest.raises(TypeError, match="submit"):
+            submit(thing)
+    assert ran == []
+
+
+def test_the_token_is_for_this_job(eager: Eager) -> None:
+    @eager.app.task
+    @push_progress
+    def task() -> None:
+        pass
+
+    job = submit(task, actions=["watch", "cancel"])
+    tokens = Tokens(eager.settings.require_secret(), seconds=1)
+    assert job.token is not None
+    assert tokens.check(job.token, "cancel", job=job.id).ids == {job.id}
+
+
+def test_a_broker_that_is_away_is_told_to_the_caller_and_the_watcher(eager: Eager) -> None:
+    eager.app.conf.update(task_always_eager=False, broker_url="redis://127.0.0.1:1/0")
+    eager.app.conf.task_publish_retry = False
+    job = f"job-{uuid.uuid4().hex}"
+    with pytest.raises(Exception, match="refused"):
+        submit("some.task", task_id=job)
+    wait_until(lambda: eager.snapshot(job)["state"] == "FAILURE")
