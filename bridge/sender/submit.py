@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from celery import current_app
 from celery.canvas import Signature, _chain, group
 
-from bridge.records import FAILURE
+from bridge.records import FAILURE, PENDING
 from bridge.rooms import check_job_id, check_user_id
-from bridge.sender.lane import FixedSource
+from bridge.sender.lane import AmendedSource, FixedSource
 from bridge.sender.lifecycle import pending_record
 from bridge.sender.process import outbox_of, settings_of
 from bridge.sender.progress import describe_error
@@ -90,11 +91,24 @@ def submit(
     try:
         _start(task, list(args), dict(kwargs or {}), task_id=job, **options)
     except Exception as error:
-        failed = {**record, "state": FAILURE, "error": describe_error(error)}
-        failed["ended_at"] = failed["updated_at"]
-        outbox.put(job, FixedSource(failed))
+        outbox.put(job, AmendedSource(record, _not_sent(error)))
         raise
     return Job(job, token)
+
+
+def _not_sent(error: Exception) -> Callable[[dict[str, Any]], bool]:
+    """Make a queued job that never got to the broker a failed one."""
+    described = describe_error(error)
+
+    def amend(record: dict[str, Any]) -> bool:
+        if record["state"] != PENDING:
+            # It ran, eagerly, and has said itself how it ended.
+            return False
+        now = round(time.time(), 3)
+        record |= {"state": FAILURE, "error": described, "ended_at": now, "updated_at": now}
+        return True
+
+    return amend
 
 
 def _name_of(task: Any) -> str:

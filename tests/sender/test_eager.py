@@ -48,7 +48,7 @@ def eager(
 
 
 def test_success(eager: Eager) -> None:
-    @eager.app.task
+    @eager.app.task(shared=False)
     @push_progress(result=True)
     def count(n: int, *, progress: Progress) -> int:
         return len(list(progress.track(range(n))))
@@ -61,7 +61,7 @@ def test_success(eager: Eager) -> None:
 
 
 def test_failure(eager: Eager) -> None:
-    @eager.app.task
+    @eager.app.task(shared=False)
     @push_progress
     def fail() -> None:
         raise KeyError("x")
@@ -77,7 +77,7 @@ def test_failure(eager: Eager) -> None:
 
 
 def test_retry_and_then_success(eager: Eager) -> None:
-    @eager.app.task(bind=True, max_retries=3)
+    @eager.app.task(shared=False, bind=True, max_retries=3)
     @push_progress(result=True)
     def flaky(self: Any) -> str:
         if self.request.retries < 2:
@@ -97,7 +97,7 @@ def test_retry_and_then_success(eager: Eager) -> None:
 
 
 def test_cancelled_before_it_ran(eager: Eager) -> None:
-    @eager.app.task
+    @eager.app.task(shared=False)
     @push_progress
     def never() -> None:
         raise AssertionError
@@ -111,13 +111,13 @@ def test_cancelled_before_it_ran(eager: Eager) -> None:
 
 
 def test_a_task_in_a_task_is_a_job_of_its_own(eager: Eager) -> None:
-    @eager.app.task
+    @eager.app.task(shared=False)
     @push_progress
     def inner() -> str:
         current_progress().update(message="inside")
         return current_progress().job
 
-    @eager.app.task
+    @eager.app.task(shared=False)
     @push_progress(result=True)
     def outer() -> str:
         child = inner.delay().get(disable_sync_subtasks=False)
@@ -155,7 +155,7 @@ def test_emit_to_another_job_a_room_or_nobody(eager: Eager) -> None:
 def test_submit_refuses_before_anything_is_started(eager: Eager) -> None:
     ran: list[int] = []
 
-    @eager.app.task
+    @eager.app.task(shared=False)
     @push_progress
     def task() -> None:
         ran.append(1)
@@ -176,7 +176,7 @@ def test_submit_refuses_before_anything_is_started(eager: Eager) -> None:
 
 
 def test_the_token_is_for_this_job(eager: Eager) -> None:
-    @eager.app.task
+    @eager.app.task(shared=False)
     @push_progress
     def task() -> None:
         pass
