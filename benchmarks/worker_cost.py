@@ -8,11 +8,14 @@ printed is the ratio to tqdm in the same round: its median and its range.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import platform
 import statistics
+import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -123,15 +126,41 @@ def table(title: str, costs: dict[str, list[float]], peer: str) -> list[str]:
 
 def main(arguments: Iterable[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--queue", help="URL of a live Redis; without it only a dead one is measured"
-    )
+    parser.add_argument("--queue", help="URL of a live Redis; default: a private one is started")
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--results", type=Path, help="write the tables to this file, too")
     given = parser.parse_args(arguments)
+    with contextlib.ExitStack() as stack:
+        live = given.queue or stack.enter_context(private_redis())
+        text = report(given, {"queue dead": DEAD_QUEUE, "queue live": live})
+    print(text)
+    if given.results:
+        given.results.write_text(f"# Results\n\nMade by `make bench`.\n\n{text}")
 
-    queues = {"queue dead": DEAD_QUEUE} | ({"queue live": given.queue} if given.queue else {})
+
+@contextlib.contextmanager
+def private_redis() -> Iterator[str]:
+    """A redis-server for this run only; its URL."""
+    with tempfile.TemporaryDirectory() as folder:
+        address = f"{folder}/redis.sock"
+        server = subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", address, "--save", ""],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            while not Path(address).exists():
+                if server.poll() is not None:
+                    raise SystemExit("redis-server did not start")
+                time.sleep(0.01)
+            yield f"unix://{address}"
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def report(given: argparse.Namespace, queues: dict[str, str]) -> str:
+    """Measure all contestants; the tables."""
     opened = {
         name: opener(Settings.load({"message_queue": url, "channel": "bench"}, environ={}))
         for name, url in queues.items()
@@ -148,10 +177,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
         *table("A step of a loop", measure(track, given.steps, given.rounds), "tqdm"),
         *table("One update by hand", measure(update, given.steps, given.rounds), "tqdm"),
     ]
-    text = "\n".join(lines)
-    print(text)
-    if given.results:
-        given.results.write_text(f"# Results\n\nMade by `make bench`.\n\n{text}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

