@@ -31,6 +31,8 @@ RANK: Final[Mapping[str, int]] = {
 RESERVED_NAMES: Final = frozenset({
     "progress", "connect", "disconnect", "connect_error", "error", "message", "watch", "unwatch",
     "cancel", "success", "failure", "retry", "revoked", "lost",
+    # Socket.IO clients in JavaScript take a packet with one of these for an attack and hang up.
+    "disconnecting", "newListener", "removeListener",
 })  # fmt: skip
 RESERVED_PREFIX: Final = "bridge:"
 LOG_EVENT: Final = "log"

@@ -1,0 +1,37 @@
+/**
+ * Every sentence that the element says.
+ *
+ * @module
+ */
+
+export const WORDS = Object.freeze({
+  task: "Task",
+  noJob: "No job to show",
+  connecting: "Connecting…",
+  unknown: "Waiting for news",
+  PENDING: "Waiting to start",
+  STARTED: "Running",
+  PROGRESS: "Running",
+  RETRY: "Trying again",
+  SUCCESS: "Done",
+  FAILURE: "Failed",
+  REVOKED: "Cancelled",
+  LOST: "Worker lost",
+  offline: "Reconnecting…",
+  forbidden: "No permission",
+  expired: "Link expired",
+  refused: "Not available",
+  lostHope: "Waiting for a worker to pick it up again.",
+  lostHopeless: "Its worker stopped answering.",
+  offlineHint: "The server is out of reach.",
+  forbiddenHint: "You are not allowed to watch this task.",
+  expiredHint: "Reload the page for a fresh one.",
+  attempt: (/** @type {number} */ number) => `try ${number}`,
+  stageOf: (/** @type {string} */ name, /** @type {number} */ number, /** @type {number} */ total) =>
+    `${name} (${number} of ${total})`,
+  ofTotal: (/** @type {string} */ current, /** @type {string} */ total) => `${current} of ${total}`,
+  left: (/** @type {string} */ duration) => `${duration} left`,
+  took: (/** @type {string} */ duration) => `took ${duration}`,
+  nextTry: (/** @type {string} */ duration) => `Next try in ${duration}.`,
+  nextTryNow: "Next try any moment.",
+});

@@ -1,0 +1,141 @@
+/** A Socket.IO server that plays the server's side of the wire contract, with faults on request. */
+
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { Server } from "socket.io";
+
+const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript", css: "text/css" };
+
+export class ContractServer {
+  /** Every `watch` and `unwatch` that came, as [name, request]. */
+  requests = [];
+  /** Answers that come instead of the true one, first come first served. A function; null: no answer. */
+  faults = [];
+  /** Tokens by job; without an entry any token is good. */
+  tokens = new Map();
+  #jobs = new Map();
+  #pages = new Map();
+  /** Rises over restarts too, as Redis' clock does. */
+  #rev = Date.now() * 1000;
+
+  constructor(options = {}) {
+    this.http = createServer((request, response) => this.#serve(request, response));
+    this.io = new Server(this.http, { pingInterval: 5000, ...options });
+    this.space = this.io.of("/bridge");
+    this.space.on("connection", (socket) => {
+      socket.on("watch", (request, ack) => this.#handle("watch", request, ack, () => this.#watch(socket, request)));
+      socket.on("unwatch", (request, ack) => this.#handle("unwatch", request, ack, () => this.#unwatch(socket, request)));
+    });
+  }
+
+  async listen(port = 0) {
+    await new Promise((resolve) => this.http.listen(port, "127.0.0.1", resolve));
+    this.port = this.http.address().port;
+    this.url = `http://127.0.0.1:${this.port}`;
+    return this;
+  }
+
+  async close() {
+    await this.io.close();
+  }
+
+  page(path, content, headers = {}) {
+    this.#pages.set(path, { content, headers });
+  }
+
+  get connections() {
+    return this.space.sockets.size;
+  }
+
+  members(job) {
+    return this.space.adapter.rooms.get(`job:${job}`)?.size ?? 0;
+  }
+
+  /** Publishes a state; what is left out stays as it was. */
+  state(job, more, { live = true } = {}) {
+    const kept = this.#job(job);
+    const rev = ++this.#rev;
+    kept.epoch ??= rev;
+    kept.snapshot = {
+      job, task: "demo.import_csv", run: 1, attempt: 0, state: "PROGRESS", message: null, current: null, total: null,
+      unit: null, rate: null, eta: null, stage: null, stages: [], error: null, result: null, meta: {},
+      ...kept.snapshot, ...more, rev, epoch: kept.epoch, last_seq: kept.events.length, updated_at: Date.now() / 1000,
+    };
+    if (live) this.space.to(`job:${job}`).emit("progress", kept.snapshot);
+    return kept.snapshot;
+  }
+
+  event(job, name, data, { live = true } = {}) {
+    const kept = this.#job(job);
+    const rev = ++this.#rev;
+    kept.epoch ??= rev;
+    const event = { job, rev, run: 1, seq: kept.events.length + 1, at: Date.now() / 1000, data };
+    kept.events.push({ name, ...event });
+    if (kept.snapshot) kept.snapshot = { ...kept.snapshot, last_seq: event.seq };
+    if (live) this.space.to(`job:${job}`).emit(name, event);
+  }
+
+  lose(job) {
+    this.#jobs.delete(job);
+  }
+
+  /** Drops every connection as a network would. */
+  cut() {
+    for (const socket of this.space.sockets.values()) socket.conn.close();
+  }
+
+  #job(job) {
+    if (!this.#jobs.has(job)) this.#jobs.set(job, { snapshot: null, events: [], epoch: null });
+    return this.#jobs.get(job);
+  }
+
+  #handle(name, request, ack, act) {
+    this.requests.push([name, request]);
+    const fault = name === "watch" ? this.faults.shift() : undefined;
+    if (fault === null) return;
+    ack(fault ? fault(request) : act());
+  }
+
+  #watch(socket, { job, jobs, token, since }) {
+    if (job) return { ok: true, job, ...this.#reading(socket, job, token, since) };
+    return { ok: true, jobs: Object.fromEntries(jobs.map((id) => [id, this.#reading(socket, id, token, since?.[id])])) };
+  }
+
+  #reading(socket, job, token, since = 0) {
+    if (this.tokens.has(job) && this.tokens.get(job) !== token) {
+      const error = token === "old" ? "expired" : "forbidden";
+      return { ok: false, error, message: `no permission for ${job}` };
+    }
+    socket.join(`job:${job}`);
+    const { snapshot, events } = this.#jobs.get(job) ?? { snapshot: null, events: [] };
+    return { snapshot, events: events.filter(({ seq }) => seq > since), gap: false };
+  }
+
+  #unwatch(socket, { job, jobs }) {
+    for (const id of jobs ?? [job]) socket.leave(`job:${id}`);
+    return { ok: true };
+  }
+
+  async #serve(request, response) {
+    const path = new URL(request.url, "http://localhost").pathname;
+    const page = this.#pages.get(path);
+    if (!page) {
+      response.writeHead(404).end();
+      return;
+    }
+    const type = TYPES[path.split(".").at(-1)] ?? TYPES.html;
+    response.writeHead(200, { "content-type": type, ...page.headers });
+    response.end(page.content instanceof URL ? await readFile(page.content) : page.content);
+  }
+}
+
+/** Waits until a condition holds. */
+export const until = async (condition, what = "condition", timeoutMs = 8000) => {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+};
