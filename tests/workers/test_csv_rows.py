@@ -55,7 +55,7 @@ def test_files_that_are_fine(
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (b"1\n", "1 columns where the header has 2"),
+        (b"1\n", "1 column where the header has 2"),
         (b"1,2,3\n", "3 columns where the header has 2"),
         (b"1,\x00\n", "holds a NUL byte"),
         (b"caf\xe9,2\n", "is not UTF-8"),

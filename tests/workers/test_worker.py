@@ -122,7 +122,10 @@ def test_flaky_tries_again_and_succeeds(worker: Worker) -> None:
 def test_flaky_tries_again_and_fails(worker: Worker) -> None:
     state, _ = worker.run("flaky", failures=1, countdown=0, outcome="failure")
     assert state["state"] == "FAILURE"
-    assert state["error"] == {"type": "Breakdown", "message": "all 2 attempts failed, as asked"}
+    assert state["error"] == {
+        "type": "Breakdown",
+        "message": "attempt 2 of 2 failed, as asked: none is left",
+    }
 
 
 def test_metronome(worker: Worker) -> None:

@@ -1,0 +1,81 @@
+"""`bridge doctor`: names what is wrong, and the fix."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bridge.cli import main
+from tests.conftest import free_port
+from tests.nodes import SECRET
+
+
+@pytest.fixture(autouse=True)
+def _healthy(monkeypatch: pytest.MonkeyPatch, redis_url: str, tmp_path: Path) -> None:
+    for variable in [name for name in os.environ if name.startswith("BRIDGE_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("BRIDGE_SECRET_KEY", SECRET)
+    monkeypatch.setenv("BRIDGE_MESSAGE_QUEUE", redis_url)
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "task-progress.js").write_text("")
+    monkeypatch.setattr("bridge.cli.doctor.files", lambda _: tmp_path)
+
+
+def run() -> Result:
+    return CliRunner().invoke(main, ["doctor"])
+
+
+def test_a_healthy_setup() -> None:
+    done = run()
+    assert done.exit_code == 0, done.output
+    assert "wrong" not in done.output
+    assert "answers, version" in done.output
+
+
+def test_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BRIDGE_SECRET_KEY")
+    done = run()
+    assert done.exit_code == 1
+    assert "wrong secret" in done.output
+    assert "token_urlsafe" in done.output
+
+
+def test_bad_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIDGE_LEESE", "3")
+    done = run()
+    assert done.exit_code == 1
+    assert "BRIDGE_LEESE" in done.output
+
+
+def test_dead_queue_and_hidden_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIDGE_MESSAGE_QUEUE", f"redis://:hidden-word@127.0.0.1:{free_port()}/0")
+    done = run()
+    assert done.exit_code == 1
+    assert "wrong message queue redis://***@127.0.0.1" in done.output
+    assert "hidden-word" not in done.output
+
+
+def test_old_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("redis.Redis.info", lambda *_: {"redis_version": "5.0.14"})
+    done = run()
+    assert done.exit_code == 1
+    assert "6.2" in done.output
+
+
+def test_widget_not_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "static" / "task-progress.js").unlink()
+    done = run()
+    assert done.exit_code == 1
+    assert "make build" in done.output
+
+
+def test_a_public_node_and_a_missing_mode_are_notes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIDGE_PUBLIC", "true")
+    monkeypatch.setattr("bridge.cli.doctor._is_installed", lambda _: False)
+    done = run()
+    assert done.exit_code == 0
+    assert "note  PUBLIC" in done.output
+    assert "celery-bridge[web]" in done.output

@@ -1,0 +1,43 @@
+"""The web node's factory."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from flask import Flask
+
+from bridge import Bridge
+from bridge.settings import Settings
+from web import demo, pages
+from web.catalog import catalog
+from web.guard import secure
+from web.settings import DemoSettings
+from web.uploads import Uploads
+
+
+def create_app(
+    settings: Settings | None = None, demo_settings: DemoSettings | None = None
+) -> Flask:
+    """Make the web node: the bridge, the page and the way to start jobs.
+
+    It starts and connects nothing; that happens when the node serves.
+
+    Args:
+        settings: the bridge's; default: from the environment.
+        demo_settings: the demo's; default: from the environment.
+
+    Raises:
+        SettingsError: a variable has a bad value, or no secret is set.
+    """
+    demo_settings = demo_settings or DemoSettings.load()
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = demo_settings.max_upload_bytes
+    bridge = Bridge(app, **(asdict(settings) if settings else {}))
+    app.extensions["demo-catalog"] = catalog(demo_settings.folders)
+    app.extensions["demo-uploads"] = Uploads(demo_settings.uploads)
+    app.extensions["demo-celery"] = demo.make_client(bridge.settings)
+    app.register_blueprint(pages.blueprint)
+    app.register_blueprint(demo.blueprint)
+    demo.handle_errors(app)
+    app.after_request(secure)
+    return app

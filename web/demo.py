@@ -1,0 +1,93 @@
+"""`POST /demo/jobs/<name>`: start one of the jobs in the catalog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from flask import Blueprint, Flask, current_app, jsonify, request
+from flask.typing import ResponseReturnValue
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+from werkzeug.exceptions import HTTPException, NotFound
+
+from bridge import submit
+from bridge.errors import QueueUnavailable, Refused, Unavailable
+from bridge.settings import Settings
+from web.catalog import JobKind
+from web.fields import shown
+from web.guard import refuse_other_sites
+from web.inputs import read_fields, read_files
+from web.uploads import Uploads
+
+QUEUE = "workers"
+PREFIX = "/demo/"
+
+blueprint = Blueprint("demo", __name__, url_prefix="/demo")
+
+
+@blueprint.post("/jobs/<name>")
+def start_job(name: str) -> ResponseReturnValue:
+    """Start a job; answers 201 with its id and the token to watch it."""
+    refuse_other_sites(request)
+    kinds: dict[str, JobKind] = current_app.extensions["demo-catalog"]
+    if name not in kinds:
+        raise NotFound(f"there is no job {shown(name)}; there are {', '.join(kinds)}")
+    kind = kinds[name]
+    files = read_files(kind, request)
+    values = read_fields(kind, request)
+    uploads: Uploads = current_app.extensions["demo-uploads"]
+    uploads.sweep()
+    saved: list[tuple[str, str]] = []
+    try:
+        saved.extend(map(uploads.save, files))
+        job = enqueue(kind, kind.arguments(values, saved))
+    except BaseException:
+        uploads.discard([upload for upload, _ in saved])
+        raise
+    return jsonify(job=job.id, token=job.token), 201, {"Cache-Control": "no-store"}
+
+
+def enqueue(kind: JobKind, arguments: dict[str, Any]) -> Any:
+    """Start a task by its name.
+
+    Raises:
+        Unavailable: the message queue doesn't answer.
+    """
+    try:
+        return submit(kind.task, kwargs=arguments, queue=QUEUE)
+    except (QueueUnavailable, OperationalError, RedisError, OSError) as error:
+        raise Unavailable("the message queue doesn't answer: try again in a moment") from error
+
+
+def make_client(settings: Settings) -> Celery:
+    """Make the Celery app that only sends tasks, and make it the default one.
+
+    It has no result backend: with one, each task sent would be subscribed to and never let go.
+    """
+    client = Celery("web", broker=settings.message_queue)
+    client.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=False,
+        broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 5},
+        # A person waits for the answer.
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1},
+    )
+    client.set_default()
+    return client
+
+
+def handle_errors(app: Flask) -> None:
+    """Let everything under `/demo/` that goes wrong be told as JSON."""
+
+    @app.errorhandler(Refused)
+    def refused(error: Refused) -> ResponseReturnValue:
+        return jsonify(error=error.code, message=str(error)), error.status
+
+    @app.errorhandler(HTTPException)
+    def failed(error: HTTPException) -> ResponseReturnValue:
+        if not request.path.startswith(PREFIX):
+            return error.get_response()
+        code = (error.name or "error").lower().replace(" ", "_")
+        return jsonify(error=code, message=error.description), error.code or 500

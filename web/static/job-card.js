@@ -1,0 +1,115 @@
+/** One job on the page: its widget, its events, its result. */
+
+const SHOWN = 200;
+const FINAL = ["SUCCESS", "FAILURE", "REVOKED"];
+
+const element = (tag, text, attributes = {}) => {
+  const made = Object.assign(document.createElement(tag), attributes);
+  if (text !== undefined) made.textContent = text;
+  return made;
+};
+
+const time = (seconds) => {
+  const date = new Date(seconds * 1000);
+  return element("time", date.toLocaleTimeString(), { dateTime: date.toISOString() });
+};
+
+const number = new Intl.NumberFormat();
+
+/** A JSON value in one line, for people. */
+const told = (value) => {
+  if (typeof value === "number") return number.format(value);
+  if (value === null || typeof value !== "object") return String(value ?? "");
+  const pair = (name, v) => `${name} ${told(v)}`;
+  const isPair = (v) => Array.isArray(v) && v.length === 2;
+  const parts = Array.isArray(value)
+    ? value.map((v) => (isPair(v) ? pair(...v) : told(v)))
+    : Object.entries(value).map(([name, v]) => pair(name, v));
+  return parts.join(" · ");
+};
+
+export class JobCard {
+  /** Whether it may be forgotten without loss. */
+  finished = false;
+
+  #ended;
+  #waiting = [];
+  #count = 0;
+  #frame = 0;
+
+  /**
+   * @param {{job: string, token: string, title: string, subject?: string, started: number}} entry
+   * @param {{forget: () => void, ended: () => void}} actions
+   */
+  constructor(entry, { forget, ended }) {
+    this.element = document.getElementById("job").content.cloneNode(true).firstElementChild;
+    this.#ended = ended;
+    this.#describe(entry);
+    const widget = this.#find("task-progress");
+    widget.addEventListener("progress", ({ detail }) => this.#follow(detail));
+    widget.addEventListener("bridge:event", ({ detail }) => this.#note(detail));
+    widget.addEventListener("gap", () => { this.#find(".gap").hidden = false; });
+    widget.addEventListener("error", () => this.#end());
+    widget.setAttribute("label", entry.title);
+    widget.setAttribute("token", entry.token);
+    widget.setAttribute("job", entry.job);
+    this.#find(".forget").addEventListener("click", forget);
+  }
+
+  #find(selector) {
+    return this.element.querySelector(selector);
+  }
+
+  #describe({ job, title, subject, started }) {
+    this.#find(".subject").textContent = subject ?? "";
+    this.#find(".id").textContent = job;
+    this.#find(".about-job time").replaceWith(time(started / 1000));
+    this.#find(".forget").setAttribute("aria-label", `Forget ${title}`);
+  }
+
+  /** A job that was tried again after its end is open once more. */
+  #follow(state) {
+    const over = FINAL.includes(state.state);
+    if (over === this.finished) return;
+    if (over) this.#showResult(state.result);
+    this.finished = over;
+    this.#ended();
+  }
+
+  #end() {
+    this.finished = true;
+    this.#ended();
+  }
+
+  #showResult(result) {
+    if (result === null || typeof result !== "object") return;
+    const list = this.#find(".result");
+    list.replaceChildren(
+      ...Object.entries(result).flatMap(([name, value]) => [element("dt", name), element("dd", told(value))]),
+    );
+    list.hidden = false;
+  }
+
+  /** Thousands may come at once; they are shown a frame at a time. */
+  #note(event) {
+    this.#waiting.push(event);
+    this.#count += 1;
+    this.#frame ||= requestAnimationFrame(() => this.#showEvents());
+  }
+
+  #showEvents() {
+    this.#frame = 0;
+    const list = this.#find(".events ol");
+    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 4;
+    for (const { name, at, data } of this.#waiting.splice(0).slice(-SHOWN)) {
+      const line = element("li");
+      line.append(time(at), element("b", name), element("span", told(data)));
+      list.append(line);
+    }
+    while (list.childElementCount > SHOWN) list.firstElementChild.remove();
+    const more = this.#count > SHOWN ? `, the last ${SHOWN} are shown` : "";
+    this.#find(".count").textContent = `(${number.format(this.#count)}${more})`;
+    this.#find(".events").hidden = false;
+    if (atEnd) list.scrollTop = list.scrollHeight;
+  }
+}
