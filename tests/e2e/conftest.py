@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from bridge.settings import Settings
 from tests.conftest import RedisServer, missing, redis_server_or_skip, wait_until
@@ -24,11 +24,6 @@ from tests.nodes import SECRET, Client, Node
 
 ROOT = Path(__file__).parents[2]
 WIDGET = ROOT / "bridge" / "widget"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-CHROMIUM_OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 
 class Stack:
@@ -172,16 +167,6 @@ def foreign(request: pytest.FixtureRequest, stack: Stack) -> Iterator[Any]:
     client = request.param(stack)
     yield client
     client.close()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        missing("Chromium", "apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,15 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.conftest import missing, wait_until
+from tests.conftest import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.redis]
-ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--no-first-run"),
-)
 ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
 COMMAND = "from bridge.cli import main; main(prog_name='bridge')"
 PATIENCE_MS = 20_000
@@ -53,25 +48,14 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait(20)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        missing("Chromium", "apt-get install chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        yield launched
-        launched.close()
-
-
 class Gallery:
     """The page, and what it should never do: complain, or ask anybody else."""
 
-    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
+    def __init__(self, chromium: Browser, url: str, **options: Any) -> None:
         self.url = url
         self.complaints: list[str] = []
         self.requests: list[str] = []
-        self.context = browser.new_context(**options)
+        self.context = chromium.new_context(**options)
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
         self.page.on("console", self._on_console)
@@ -108,8 +92,8 @@ class Gallery:
 
 
 @pytest.fixture
-def gallery(browser: Browser, url: str) -> Iterator[Gallery]:
-    made = Gallery(browser, url)
+def gallery(chromium: Browser, url: str) -> Iterator[Gallery]:
+    made = Gallery(chromium, url)
     yield made
     made.picture("last")
     made.context.close()
@@ -251,9 +235,9 @@ def test_a_stranger_s_storage_does_no_harm(gallery: Gallery) -> None:
     ],
 )
 def test_it_fits_and_looks_right(
-    browser: Browser, url: str, name: str, options: dict[str, Any]
+    chromium: Browser, url: str, name: str, options: dict[str, Any]
 ) -> None:
-    gallery = Gallery(browser, url, **options)
+    gallery = Gallery(chromium, url, **options)
     reach(gallery.start("import_csv", [file("rows.csv", b"a,b\n1,2\n3\n")]), "SUCCESS")
     reach(gallery.start("flaky", failures="0", outcome="failure"), "FAILURE")
     reach(gallery.start("flaky", failures="1", countdown="30"), "RETRY")
