@@ -1,7 +1,7 @@
 """A client in Python: what one knows of a job, and a connection that keeps it current.
 
-`JobView` is the client's rule, pure: messages in, changes out. `Watch` feeds it from a web node over
-Socket.IO, reconnects, and resumes where it was.
+`JobView` is the client's rule, pure: messages in, changes out. `Watch` feeds it from a web node
+over Socket.IO, reconnects, and resumes where it was.
 
     with Watch("http://127.0.0.1:5000", job, token=token) as changes:
         for change in changes:
@@ -14,8 +14,7 @@ import contextlib
 import importlib.util
 import queue
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
@@ -99,12 +98,13 @@ class JobView:
         self.state: dict[str, Any] | None = None
         self.seq = since
         self._epoch: int | None = None
+        self._first_rev = 0
         self._event_rev = 0
         self._waiting = True
         self._futile = 0
         self._aside_state: dict[str, Any] | None = None
         self._aside: dict[int, tuple[str, dict[str, Any]]] = {}
-        self._told: deque[int] = deque(maxlen=REVS_KEPT)
+        self._told: dict[int, None] = {}
         self._effects: list[Effect] = []
 
     @property
@@ -185,20 +185,25 @@ class JobView:
     def _apply_event(self, name: str, event: dict[str, Any]) -> None:
         self.seq = event["seq"]
         self._event_rev = event["rev"]
-        if event["rev"] not in self._told:
-            self._told.append(event["rev"])
-            self._effects.append(EventChange(name, event))
+        self._first_rev = self._first_rev or event["rev"]
+        if event["rev"] in self._told:
+            return
+        self._told[event["rev"]] = None
+        if len(self._told) > REVS_KEPT:
+            del self._told[next(iter(self._told))]
+        self._effects.append(EventChange(name, event))
 
     def _is_other_journal(self, state: Mapping[str, Any]) -> bool:
         """Whether the journal that a state comes from is not the one that counted our events."""
         if self._epoch is None:
-            return bool(state["last_seq"] < self.seq)
+            recounted = state["last_seq"] < self.seq and state["rev"] > self._event_rev
+            return bool(recounted or 0 < self._first_rev < state["epoch"])
         return bool(state["epoch"] > self._epoch)
 
     def _restart(self, state: Mapping[str, Any]) -> None:
         """The journal was lost, and its successor counts from 1; what was between is unknown."""
         self._effects.append(GapChange(self.seq + 1, None))
-        self.seq = self._event_rev = self._futile = 0
+        self.seq = self._first_rev = self._event_rev = self._futile = 0
         epoch = self._epoch = state["epoch"]
         self._aside = {rev: event for rev, event in self._aside.items() if rev >= epoch}
 
@@ -207,7 +212,7 @@ class JobView:
         self.seq = seq
 
     def _settle(self) -> None:
-        """Apply what was set aside as far as it follows; tell a hole, or a gap if asking is vain."""
+        """Apply what was set aside as far as it follows; tell a hole, or a gap if asking fails."""
         state, self._aside_state = self._aside_state, None
         if state is not None and self._is_other_journal(state):
             self._apply_state(state)
@@ -227,7 +232,7 @@ class JobView:
     def _follow(self) -> None:
         for rev in sorted(self._aside):
             name, event = self._aside[rev]
-            if rev <= self._event_rev or rev in self._told:
+            if rev <= self._event_rev or rev < (self._epoch or 0) or rev in self._told:
                 del self._aside[rev]
             elif event["seq"] == self.seq + 1:
                 del self._aside[rev]
@@ -240,10 +245,135 @@ class JobView:
     def _missing(self) -> int | None:
         """Return the seq up to which events are missing, None if none are."""
         if self._aside:
-            return max(min(event["seq"] for _, event in self._aside.values()) - 1, self.seq)
-        last = self.state["last_seq"] if self.state is not None else 0
+            lowest: int = min(event["seq"] for _, event in self._aside.values())
+            return max(lowest - 1, self.seq)
+        last: int = self.state["last_seq"] if self.state is not None else 0
         return last if last > self.seq else None
 
     def _taken(self) -> list[Effect]:
         effects, self._effects = self._effects, []
         return effects
+
+
+class Watch:
+    """Follows one job on a web node until it has ended: iterate over it for the changes.
+
+    It connects with the first change that is asked for, by WebSocket if it can; it reconnects and
+    resumes by itself for as long as it is iterated.
+
+    Args:
+        url: the node's address, e.g. ``http://127.0.0.1:5000``.
+        job: the job's id.
+        token: permission to watch it; None where the node is public.
+        namespace: the bridge's Socket.IO namespace.
+        since: the seq of the last event that is known already.
+        connect_seconds: how long the first connection may take.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        job: str,
+        token: str | None = None,
+        *,
+        namespace: str = "/bridge",
+        since: int = 0,
+        connect_seconds: float = 10.0,
+    ) -> None:
+        self.view = JobView(since)
+        self._url = url
+        self._job = job
+        self._token = token
+        self._namespace = namespace
+        self._connect_seconds = connect_seconds
+        #: Live messages, and None for "connected anew".
+        self._arrived: queue.Queue[tuple[str, dict[str, Any]] | None] = queue.Queue()
+        self._closed = threading.Event()
+        self._client = socketio.Client(
+            reconnection_delay=0.1, reconnection_delay_max=2, handle_sigint=False
+        )
+        self._client.on("*", self._on_event, namespace=namespace)
+        self._client.on("connect", lambda: self._arrived.put(None), namespace=namespace)
+
+    def __iter__(self) -> Iterator[Change]:
+        """Yield changes until the job has ended and nothing of it is missing.
+
+        Raises:
+            Refused: the node says no (`Forbidden`, `Expired`, `BadRequest`...), or can't be
+                reached at first (`Unavailable`).
+        """
+        if not self._client.connected:
+            self._connect()
+        while not self.view.complete and not self._closed.is_set():
+            with contextlib.suppress(queue.Empty):
+                arrived = self._arrived.get(timeout=0.5)
+                anew: list[Effect] = [Hole(self.view.seq)]
+                yield from self._told(anew if arrived is None else self.view.live(*arrived))
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection and the iteration."""
+        self._closed.set()
+        self._client.shutdown()
+
+    def _connect(self) -> None:
+        transports = [["polling"]]
+        if importlib.util.find_spec("websocket") is not None:
+            transports.insert(0, ["websocket"])
+        problem = ""
+        for transport in transports:
+            try:
+                self._client.connect(
+                    self._url,
+                    namespaces=[self._namespace],
+                    transports=transport,
+                    wait_timeout=self._connect_seconds,
+                )
+                return
+            except (socketio.exceptions.ConnectionError, ValueError) as error:
+                problem = str(error)
+        raise Unavailable(f"no connection to {self._url}: {problem or 'it does not answer'}")
+
+    def _on_event(self, name: str, message: Any = None, *_others: Any) -> None:
+        # Other processes may emit whatever they like to the job's room by python-socketio.
+        if isinstance(message, dict) and message.get("job", self._job) == self._job:
+            self._arrived.put((name, message))
+
+    def _told(self, effects: list[Effect]) -> Iterator[Change]:
+        """Tell changes; fill holes by watching again, until the answers leave none."""
+        while effects:
+            holes = []
+            for effect in effects:
+                if isinstance(effect, Hole):
+                    holes.append(effect)
+                else:
+                    yield effect
+            effects = self._watch() if holes and not self._closed.is_set() else []
+
+    def _watch(self) -> list[Effect]:
+        since = self.view.asking()
+        request: dict[str, Any] = {"job": self._job, "since": since}
+        if self._token is not None:
+            request["token"] = self._token
+        try:
+            answer = self._client.call("watch", request, namespace=self._namespace, timeout=10)
+        except socketio.exceptions.SocketIOError:
+            # With the connection gone, the next one asks again.
+            return [Hole(since)] if self._client.connected else []
+        if answer.get("ok"):
+            return self.view.answered(answer, since)
+        error = _REFUSALS.get(answer.get("error"), Refused)
+        if error is not Unavailable:
+            raise error(answer.get("message", "the node refuses"))
+        self._closed.wait(1.0)
+        return [Hole(since)]

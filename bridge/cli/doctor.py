@@ -1,0 +1,120 @@
+"""`bridge doctor`: what is wrong with this setup, and the fix."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final
+
+import click
+from redis.exceptions import RedisError
+
+from bridge.errors import SettingsError
+from bridge.journal import connect
+from bridge.settings import SECRET_HINT, Settings, hide_credentials
+
+OLDEST_REDIS: Final = (6, 2)
+_MODE_PACKAGES: Final = {
+    "eventlet": "eventlet",
+    "gevent": "gevent",
+    "threading": "simple_websocket",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        good: whether it is as it should be.
+        what: what was looked at, with what was found.
+        fix: what to do; empty where all is well.
+        needed: whether the setup can't work without it.
+    """
+
+    good: bool
+    what: str
+    fix: str = ""
+    needed: bool = True
+
+
+@click.command()
+def doctor() -> None:
+    """Look for what is wrong with the settings and the servers, and tell the fix.
+
+    The exit status is 1 if anything is.
+    """
+    findings = list(examine())
+    for finding in findings:
+        mark = "ok   " if finding.good else "wrong" if finding.needed else "note "
+        click.echo(f"{mark} {finding.what}")
+        if not finding.good:
+            click.echo(f"      fix: {finding.fix}")
+    sys.exit(any(not finding.good and finding.needed for finding in findings))
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything that this process can see."""
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        yield Finding(False, "settings", str(error))
+        return
+    yield Finding(True, "settings: all BRIDGE_* variables are known and valid")
+    yield _secret(settings)
+    yield _server("message queue", settings.message_queue)
+    if settings.journal_url != settings.message_queue:
+        yield _server("journal", settings.journal_url)
+    yield _async_mode(settings)
+    yield _widget()
+    yield from _extras()
+
+
+def _secret(settings: Settings) -> Finding:
+    if settings.public:
+        return Finding(
+            False, "PUBLIC: anyone may watch any job", "unset BRIDGE_PUBLIC", needed=False
+        )
+    return Finding(bool(settings.secret_key), "secret to sign tokens with", SECRET_HINT)
+
+
+def _server(name: str, url: str) -> Finding:
+    what = f"{name} {hide_credentials(url)}"
+    client = connect(url)
+    try:
+        version = str(client.info("server")["redis_version"])
+    except (RedisError, OSError) as error:
+        return Finding(False, f"{what}: {error}", "start it, or correct BRIDGE_MESSAGE_QUEUE")
+    finally:
+        client.close()
+    number = tuple(int(part) for part in version.split(".")[:2])
+    fix = f"Redis {OLDEST_REDIS[0]}.{OLDEST_REDIS[1]} or newer is needed, or any Valkey"
+    return Finding(number >= OLDEST_REDIS, f"{what}: answers, version {version}", fix)
+
+
+def _async_mode(settings: Settings) -> Finding:
+    package = _MODE_PACKAGES[settings.async_mode]
+    return Finding(
+        _is_installed(package),
+        f"async mode of the web node: {settings.async_mode}",
+        f"install {package.replace('_', '-')}: pip install 'celery-bridge[web]'",
+        needed=False,
+    )
+
+
+def _widget() -> Finding:
+    built = (files("bridge") / "static" / "task-progress.js").is_file()
+    return Finding(built, "the widget is built", "pip install . or, in a checkout, make build")
+
+
+def _extras() -> Iterator[Finding]:
+    for extra, package in (("client", "websocket"), ("demo", "honcho")):
+        fix = f"pip install 'celery-bridge[{extra}]', if you want it"
+        yield Finding(_is_installed(package), f"extra {extra}", fix, needed=False)
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None

@@ -1,0 +1,67 @@
+"""From a message to the sockets of its members: the plain path.
+
+One encoded packet is put into the queue of each member's Engine.IO socket, whose writer sends it.
+A socket that doesn't keep up is sent nothing more of a job until it has drained; what it missed is
+then read from the journal, so it holds a bounded tail and gets the newest state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from bridge.relay.members import Member
+from bridge.relay.message import Message
+
+#: A socket with so many packets waiting is slow; with so few it has drained.
+SLOW_PACKETS: Final = 128
+DRAINED_PACKETS: Final = 16
+
+
+class Fanout:
+    """Delivers messages to members.
+
+    Args:
+        server: the python-socketio server that holds the clients.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._slow: set[Member] = set()
+
+    def deliver(self, message: Message, members: Iterable[Member]) -> None:
+        """Send a live message to members, each as its state allows."""
+        job = message.job
+        for member in members:
+            aside = member.aside.get(job)
+            if aside is not None:
+                aside.add(message)
+            elif job not in member.behind:
+                self.push(member, message)
+
+    def push(self, member: Member, message: Message) -> bool:
+        """Put a message into a member's socket; False if it is slow and was left behind."""
+        socket = self._server.eio.sockets.get(member.eio_sid)
+        packet = message.packet(member.namespace)
+        if socket is None:
+            # No connection of Engine.IO's: Flask-SocketIO's test client takes packets here.
+            self._server._send_eio_packet(member.eio_sid, packet)
+            return True
+        if socket.queue.qsize() >= SLOW_PACKETS:
+            member.behind[message.job] = message.since
+            self._slow.add(member)
+            return False
+        if not socket.closed:
+            # Not socket.send(): that may close it, and run handlers, in the listening thread.
+            socket.queue.put(packet)
+        return True
+
+    def drained(self) -> list[Member]:
+        """Return the members that were slow and are no longer."""
+        ready = [member for member in list(self._slow) if member.gone or self._has_room(member)]
+        self._slow.difference_update(ready)
+        return [member for member in ready if not member.gone]
+
+    def _has_room(self, member: Member) -> bool:
+        socket = self._server.eio.sockets.get(member.eio_sid)
+        return socket is None or socket.queue.qsize() <= DRAINED_PACKETS

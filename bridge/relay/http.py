@@ -1,0 +1,128 @@
+"""The node's HTTP routes: health, a job's snapshot, cancelling, and the widget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any, Final
+
+from flask import Blueprint, Response, jsonify, request
+
+from bridge.errors import BadRequest, InvalidId, QueueUnavailable, Refused
+from bridge.relay.answers import Answers, refusal
+from bridge.relay.relay import Relay
+from bridge.relay.requests import MAX_SEQ, Cancel, seq_number
+from bridge.rooms import check_job_id
+from bridge.settings import Settings
+
+#: A node that heard itself this many seconds ago hears the queue.
+HEARD_SECONDS: Final = 5.0
+_WIDGET: Final = "task-progress.js"
+_NOT_BUILT: Final = (
+    "The widget was not built: install the package with `pip install .`, or run `make build` in a "
+    "checkout.\n"
+)
+
+
+def make_blueprint(
+    settings: Settings, serving: Callable[[], tuple[Relay, Answers]], mode: Callable[[], str]
+) -> Blueprint:
+    """Return the routes.
+
+    Args:
+        settings: allowed origins, and whether all jobs are public.
+        serving: gives this process's relay and answers, starting them the first time.
+        mode: gives the server's async mode.
+    """
+    routes = Blueprint("bridge", __name__)
+
+    @routes.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(ok=True)
+
+    @routes.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        report = _readiness(serving()[0], mode())
+        return jsonify(report), 200 if report["ready"] else 503
+
+    @routes.get("/bridge/jobs/<job>")
+    def snapshot(job: str) -> Response:
+        return jsonify(serving()[1].snapshot(_job(job), _since(), _token()))
+
+    @routes.post("/bridge/jobs/<job>/cancel")
+    def cancel(job: str) -> Response:
+        return jsonify(serving()[1].cancel(Cancel(_job(job), _token())))
+
+    @routes.get(f"/bridge/{_WIDGET}")
+    def widget() -> Response:
+        return _widget()
+
+    @routes.errorhandler(Refused)
+    def refuse(error: Refused) -> tuple[Response, int]:
+        return jsonify(refusal(error)), error.status
+
+    @routes.after_request
+    def allow_origins(response: Response) -> Response:
+        return _allow_origins(response, settings.cors_origins)
+
+    return routes
+
+
+def _readiness(relay: Relay, mode: str) -> dict[str, Any]:
+    heard = relay.heard_seconds
+    hears = heard is not None and heard <= HEARD_SECONDS
+    try:
+        relay.reader.ping()
+        journal = True
+    except QueueUnavailable:
+        journal = False
+    return {
+        "ready": hears and journal,
+        "queue": {"heard": hears, "seconds": None if heard is None else round(heard, 3)},
+        "journal": {"reachable": journal},
+        "mode": mode,
+        "promises_off": [],
+    }
+
+
+def _job(job: str) -> str:
+    try:
+        return check_job_id(job)
+    except InvalidId as error:
+        raise BadRequest(str(error)) from None
+
+
+def _since() -> int:
+    text = request.args.get("since", "0")
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SEQ))):
+        raise BadRequest("since: a whole number from 0 to 2^53 is needed")
+    return seq_number(int(text))
+
+
+def _token() -> str | None:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else request.args.get("token")
+
+
+def _widget() -> Response:
+    path = files("bridge") / "static" / _WIDGET
+    if not path.is_file():
+        return Response(_NOT_BUILT, status=503, mimetype="text/plain")
+    response = Response(path.read_bytes(), mimetype="text/javascript")
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def _allow_origins(response: Response, origins: tuple[str, ...]) -> Response:
+    """Let pages of the allowed origins read what GET routes answer, and import the widget."""
+    origin = request.headers.get("Origin", "")
+    if not origins or request.method not in ("GET", "HEAD", "OPTIONS"):
+        return response
+    response.headers.add("Vary", "Origin")
+    if origin and (origin in origins or "*" in origins):
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Headers"] = "Authorization"
+        response.headers["Access-Control-Allow-Methods"] = "GET"
+    return response

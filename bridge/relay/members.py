@@ -1,0 +1,188 @@
+"""Who is in which room on this node: an index both ways, bounded and cleaned.
+
+python-socketio's own rooms are not used for jobs, because leaving them scans every room.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+from bridge.relay.message import Aside
+
+#: A room without members is listened to for so long: a reload or a short disconnection is cheap.
+LINGER_SECONDS: Final = 5.0
+
+
+class Member:
+    """A connected client in one namespace.
+
+    Attributes:
+        namespace: the Socket.IO namespace; sid: the client's id in it.
+        eio_sid: the Engine.IO id of its connection.
+        watches: what it watches, each with the rooms that this takes.
+        rooms: the rooms that it is in, and for how many watches.
+        behind: jobs of which this client must be sent the newest, because messages were left out
+            for it, each with the seq since when.
+        aside: jobs whose past is being read for this client: what comes meanwhile waits here.
+        gone: whether it has disconnected.
+    """
+
+    __slots__ = (
+        "aside", "behind", "eio_sid", "gone", "namespace", "rooms", "sid", "watches",
+    )  # fmt: skip
+
+    def __init__(self, namespace: str, sid: str, eio_sid: str) -> None:
+        self.namespace = namespace
+        self.sid = sid
+        self.eio_sid = eio_sid
+        self.watches: dict[str, tuple[str, ...]] = {}
+        self.rooms: Counter[str] = Counter()
+        self.behind: dict[str, int] = {}
+        self.aside: dict[str, Aside] = {}
+        self.gone = False
+
+
+class Members:
+    """The members of all rooms of this node.
+
+    Args:
+        on_empty: called, under the lock, with a room that has had no member for `linger_seconds`.
+        lock: a re-entrant lock to use; default: one of its own.
+        linger_seconds: how long an empty room is kept; default: `LINGER_SECONDS`.
+        clock: seconds that only rise, injectable for tests.
+    """
+
+    def __init__(
+        self,
+        on_empty: Callable[[str], None],
+        lock: AbstractContextManager[Any] | None = None,
+        *,
+        linger_seconds: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_empty = on_empty
+        self._linger_seconds = LINGER_SECONDS if linger_seconds is None else linger_seconds
+        self._clock = clock
+        self._lock = lock or threading.RLock()
+        self._by_sid: dict[tuple[str, str], Member] = {}
+        self._by_connection: dict[str, set[Member]] = {}
+        self._rooms: dict[str, dict[Member, None]] = {}
+        self._empty_since: dict[str, float] = {}
+        self._in_wide_rooms = 0
+
+    def connect(self, namespace: str, sid: str, eio_sid: str) -> Member:
+        """Return the member for a connected client, a new one the first time."""
+        with self._lock:
+            key = (namespace, sid)
+            member = self._by_sid.get(key)
+            if member is None:
+                member = self._by_sid[key] = Member(namespace, sid, eio_sid)
+                self._by_connection.setdefault(eio_sid, set()).add(member)
+            return member
+
+    def find(self, namespace: str, sid: str) -> Member | None:
+        """Return the member for a client, None if it has none."""
+        return self._by_sid.get((namespace, sid))
+
+    def of_connection(self, eio_sid: str) -> list[Member]:
+        """Return the members of one connection, in whatever namespace."""
+        with self._lock:
+            return list(self._by_connection.get(eio_sid, ()))
+
+    def outside(self, namespace: str) -> list[Member]:
+        """Return the members in other namespaces than this."""
+        with self._lock:
+            return [m for m in self._by_sid.values() if m.namespace != namespace]
+
+    def disconnect(self, member: Member) -> None:
+        """Take a client out of everything."""
+        with self._lock:
+            member.gone = True
+            for watch in list(member.watches):
+                self.leave(member, watch)
+            member.behind.clear()
+            member.aside.clear()
+            self._by_sid.pop((member.namespace, member.sid), None)
+            siblings = self._by_connection.get(member.eio_sid, set())
+            siblings.discard(member)
+            if not siblings:
+                self._by_connection.pop(member.eio_sid, None)
+
+    def enter(self, member: Member, watch: str, rooms: Iterable[str]) -> bool:
+        """Put a client into rooms.
+
+        Args:
+            member: the client.
+            watch: what it watches; a second time changes nothing.
+            rooms: the rooms that this takes.
+
+        Returns:
+            False if the client has disconnected meanwhile.
+        """
+        with self._lock:
+            if member.gone:
+                return False
+            if watch in member.watches:
+                return True
+            member.watches[watch] = tuple(rooms)
+            for room in member.watches[watch]:
+                member.rooms[room] += 1
+                if member.rooms[room] == 1:
+                    self._in_wide_rooms += _is_wide(room)
+                    self._rooms.setdefault(room, {})[member] = None
+                    self._empty_since.pop(room, None)
+            return True
+
+    def leave(self, member: Member, watch: str) -> None:
+        """Take a client out of the rooms that only this watch of its takes."""
+        with self._lock:
+            for room in member.watches.pop(watch, ()):
+                member.rooms[room] -= 1
+                if member.rooms[room]:
+                    continue
+                del member.rooms[room]
+                self._in_wide_rooms -= _is_wide(room)
+                self._rooms[room].pop(member, None)
+                if not self._rooms[room]:
+                    del self._rooms[room]
+                    self._empty_since[room] = self._clock()
+
+    def of(self, room: str) -> tuple[Member, ...]:
+        """Return the members of a room."""
+        with self._lock:
+            return tuple(self._rooms.get(room, ()))
+
+    def rooms(self) -> list[str]:
+        """Return the rooms that have members."""
+        with self._lock:
+            return list(self._rooms)
+
+    @property
+    def overlap(self) -> bool:
+        """Whether a client may be in several rooms of one job."""
+        return self._in_wide_rooms > 0
+
+    def close_empty(self) -> None:
+        """Give up the rooms that have been empty for long enough."""
+        limit = self._clock() - self._linger_seconds
+        with self._lock:
+            # Oldest first, as dicts keep the order in which the rooms became empty.
+            for room, since in list(self._empty_since.items()):
+                if since > limit:
+                    break
+                del self._empty_since[room]
+                self._on_empty(room)
+
+    def __len__(self) -> int:
+        """How many clients this node knows."""
+        return len(self._by_sid)
+
+
+def _is_wide(room: str) -> bool:
+    """Whether it is a root's or a user's room, in which messages of many jobs arrive."""
+    return not room.startswith("job:")

@@ -1,0 +1,117 @@
+"""A message of a job on its way to sockets, encoded once for all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from engineio.packet import MESSAGE, Packet
+
+from bridge.records import Frame, Reading
+
+STATE: Final = "state"
+EVENT: Final = "event"
+PROGRESS_EVENT: Final = "progress"
+
+#: More messages than this are not kept while a job's past is read; it is read again instead.
+MAX_ASIDE: Final = 1000
+
+
+class Message:
+    """One state or event.
+
+    Args:
+        job: the job's id.
+        rev: its rev; seq: an event's seq, or a state's last one.
+        kind: ``state`` or ``event``.
+        array: the Socket.IO packet's JSON array, ``["name",{...}]``.
+    """
+
+    __slots__ = ("_array", "_packets", "job", "kind", "rev", "seq")
+
+    def __init__(self, job: str, rev: int, seq: int, kind: str, array: str) -> None:
+        self.job = job
+        self.rev = rev
+        self.seq = seq
+        self.kind = kind
+        self._array = array
+        self._packets: dict[str, Any] = {}
+
+    @classmethod
+    def from_frame(cls, frame: Frame, namespace: str) -> Message:
+        """Take the packet out of a frame without parsing its JSON.
+
+        Raises:
+            ValueError: it is not an event packet of that namespace, or not UTF-8.
+        """
+        text = frame.packet.decode()
+        head = f"2{namespace},["
+        if not text.startswith(head) or not text.endswith("]"):
+            raise ValueError(f"not an event packet of {namespace}")
+        return cls(frame.job, frame.rev, frame.seq, frame.kind, text[len(head) - 1 :])
+
+    @property
+    def since(self) -> int:
+        """The last seq that was told before this message."""
+        return self.seq - 1 if self.kind == EVENT else self.seq
+
+    def packet(self, namespace: str) -> Any:
+        """Return the Engine.IO packet for clients of a namespace, the same for all of them."""
+        packet = self._packets.get(namespace)
+        if packet is None:
+            prefix = "2" if namespace == "/" else f"2{namespace},"
+            packet = self._packets[namespace] = Packet(MESSAGE, prefix + self._array)
+        return packet
+
+
+def cut_at(reading: Reading) -> int | None:
+    """Return the last seq that a reading holds if more events lie behind it, else None."""
+    last: int = reading.events[-1]["seq"] if reading.events else reading.last_seq
+    return last if last < reading.last_seq else None
+
+
+def messages_of(job: str, reading: Reading) -> Iterator[Message]:
+    """Make messages of what the journal holds: events in order, then the state, if none is cut."""
+    for event in reading.events:
+        payload = {key: value for key, value in event.items() if key != "name"}
+        yield _message(job, event, event["seq"], EVENT, event["name"], payload)
+    if reading.snapshot is not None and cut_at(reading) is None:
+        state = reading.snapshot
+        yield _message(job, state, state["last_seq"], STATE, PROGRESS_EVENT, state)
+
+
+def _message(
+    job: str, numbers: Mapping[str, Any], seq: int, kind: str, name: str, payload: Mapping[str, Any]
+) -> Message:
+    array = json.dumps([name, payload], separators=(",", ":"))
+    return Message(job, numbers["rev"], seq, kind, array)
+
+
+class Aside:
+    """Messages that wait until a job's past has been read and sent.
+
+    What came before the reading began is in the journal, so `begin` forgets it.
+    """
+
+    def __init__(self) -> None:
+        self._messages: list[tuple[Message, str]] = []
+        self.overflowed = False
+
+    def begin(self) -> None:
+        """The journal is read now."""
+        self._messages.clear()
+        self.overflowed = False
+
+    def add(self, message: Message, room: str = "") -> None:
+        """Keep a message, and the room that it came to; or remember that there were too many."""
+        if len(self._messages) < MAX_ASIDE:
+            self._messages.append((message, room))
+        else:
+            self.overflowed = True
+
+    def after(self, rev: int) -> Iterator[tuple[Message, str]]:
+        """Yield the messages above a rev in order, each as often as it came."""
+        for message, room in self._messages:
+            if message.rev > rev:
+                yield message, room

@@ -1,0 +1,71 @@
+"""The bridge's Socket.IO namespace: watch, unwatch and cancel, each with an ack."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from flask_socketio import Namespace
+
+from bridge.errors import BadRequest, Refused
+from bridge.relay.answers import Answer, Answers, refusal
+from bridge.relay.members import Member
+from bridge.relay.relay import Relay
+from bridge.relay.requests import cancel_request, unwatch_request, watch_request
+
+_log = logging.getLogger(__name__)
+
+
+class BridgeNamespace(Namespace):  # type: ignore[misc]  # Flask-SocketIO has no types
+    """Handles what clients send to the bridge's namespace.
+
+    Args:
+        namespace: its name, e.g. ``/bridge``.
+        serving: gives this process's relay and answers, starting them the first time.
+    """
+
+    def __init__(self, namespace: str, serving: Callable[[], tuple[Relay, Answers]]) -> None:
+        super().__init__(namespace)
+        self._serving = serving
+
+    def trigger_event(self, event: Any, *args: Any) -> Any:
+        """Handle an event of a client; whatever it holds, the connection lives on.
+
+        The first argument is the client's sid. Handlers need no Flask context, so none is made.
+        """
+        relay, answers = self._serving()
+        sid, *arguments = args
+        manager = self.server.manager
+        member = relay.members.find(self.namespace, sid)
+        # Clients may send events of these two names, too; then there is a member, and it stays.
+        if event == "connect" and member is None:
+            eio_sid = manager.eio_sid_from_sid(sid, self.namespace)
+            relay.members.connect(self.namespace, sid, eio_sid)
+            return None
+        if event == "disconnect" and not manager.is_connected(sid, self.namespace):
+            if member is not None:
+                relay.members.disconnect(member)
+            return None
+        try:
+            if member is None:
+                raise BadRequest("this client has disconnected")
+            return self._answer(relay, answers, member, event, tuple(arguments))
+        except Refused as error:
+            return refusal(error)
+        except Exception:  # noqa: BLE001 - a fault of ours must not cost the client its connection
+            _log.exception("the event %r could not be handled", event)
+            return {"ok": False, "error": "unavailable", "message": "the node failed: ask again"}
+
+    @staticmethod
+    def _answer(
+        relay: Relay, answers: Answers, member: Member, event: object, arguments: tuple[Any, ...]
+    ) -> Answer:
+        if event == "watch":
+            return answers.watch(member, watch_request(arguments))
+        if event == "unwatch":
+            relay.unwatch(member, unwatch_request(arguments))
+            return {"ok": True}
+        if event == "cancel":
+            return answers.cancel(cancel_request(arguments))
+        raise BadRequest("this event is not known here, only watch, unwatch and cancel")

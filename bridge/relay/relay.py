@@ -1,0 +1,342 @@
+"""The relay of one serving process: rooms, the subscriber, the journal and the sockets, tied.
+
+Order is all: a client enters its room, the subscription is confirmed, and only then the journal is
+read for it, so nothing is missed between the two. Nothing waits in the thread that listens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from bridge.errors import QueueUnavailable, Unavailable
+from bridge.journal import RedisJournal, connect
+from bridge.message_queue.subscriber import Subscriber, Ticket
+from bridge.records import Frame, Reading
+from bridge.relay.catch_up import CatchUp, Gap
+from bridge.relay.fanout import Fanout
+from bridge.relay.joining import Joining, is_here
+from bridge.relay.members import Member, Members
+from bridge.relay.message import EVENT, Aside, Message, cut_at, messages_of
+from bridge.relay.reader import Reader, Request
+from bridge.relay.trails import Trail, Trails
+from bridge.rooms import job_room, relay_channel, room_channel, root_room, split_room, user_room
+from bridge.settings import Settings
+
+CONFIRM_SECONDS: Final = 2.0
+TEND_SECONDS: Final = 0.25
+#: After a loss of the queue, so many of a root's or user's newest jobs are looked at.
+NEW_JOBS_A_ROOM: Final = 100
+
+_log = logging.getLogger(__name__)
+
+
+class Relay:
+    """Brings jobs to the clients of one process.
+
+    Args:
+        settings: the node's settings.
+        server: the python-socketio server that holds the clients.
+    """
+
+    def __init__(self, settings: Settings, server: Any) -> None:
+        self._settings = settings
+        self._server = server
+        self._relay_channel = relay_channel(settings.channel)
+        self._lock = threading.RLock()
+        self._stopped = threading.Event()
+        self._room_of_channel: dict[str, str] = {}
+        self._largest_frame = 2 * settings.max_payload + 262_144
+        self._trails = Trails()
+        self._fanout = Fanout(server)
+        self._subscriber = Subscriber(
+            settings.journal_url,
+            settings.channel,
+            on_message=self._on_message,
+            on_lost=self._on_lost,
+            on_recovered=self._on_recovered,
+        )
+        self.members = Members(self._on_empty, self._lock)
+        self._journal_client = connect(settings.journal_url)
+        self.reader = Reader(RedisJournal(self._journal_client, settings))
+        self._catch_up = CatchUp(self.reader)
+        self._joining = Joining(server, self.members)
+        #: Messages from the queue that were dropped because they were malformed.
+        self.malformed = 0
+
+    def start(self) -> None:
+        """Start the relay's threads; returns at once."""
+        self.reader.start()
+        self._catch_up.start()
+        self._subscriber.start()
+        threading.Thread(target=self._tend, name="bridge_tend", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop listening; clients stay connected."""
+        self._stopped.set()
+        self._subscriber.stop()
+        self._catch_up.stop()
+        self.reader.stop()
+        self._journal_client.close()
+
+    @property
+    def heard_seconds(self) -> float | None:
+        """See `Subscriber.heard_seconds`."""
+        return self._subscriber.heard_seconds
+
+    def watch(
+        self, member: Member, watches: Mapping[str, Sequence[str]], requests: Sequence[Request]
+    ) -> list[Reading]:
+        """Put a client into rooms, then read jobs for it.
+
+        Args:
+            member: the client.
+            watches: what it watches, each with the rooms that this takes.
+            requests: the jobs to read.
+
+        Raises:
+            Unavailable: the queue or the journal can't be reached; no new watch stands.
+        """
+        new = [watch for watch in watches if watch not in member.watches]
+        try:
+            tickets = [t for watch in watches for t in self._enter(member, watch, watches[watch])]
+            if not all(ticket.wait(CONFIRM_SECONDS) for ticket in tickets):
+                raise QueueUnavailable("the message queue does not confirm the subscription")
+            readings = self.reader.read(requests)
+        except QueueUnavailable as error:
+            self.unwatch(member, new)
+            _log.info("a watch failed: %s", error)
+            raise Unavailable("the journal can't be reached just now: ask again soon") from error
+        self.told(requests, readings)
+        return readings
+
+    def told(self, requests: Sequence[Request], readings: Sequence[Reading]) -> None:
+        """Remember from where a resync must go on for clients that were told this."""
+        with self._lock:
+            for (job, _), reading in zip(requests, readings, strict=True):
+                rev = reading.snapshot["rev"] if reading.snapshot else 0
+                self._trails.of(job).told(rev, reading.last_seq)
+
+    def unwatch(self, member: Member, watches: Iterable[str]) -> None:
+        """Take a client out of what it watched; what it didn't watch is no matter."""
+        for watch in watches:
+            rooms = member.watches.get(watch, ())
+            self.members.leave(member, watch)
+            for room in rooms:
+                if room not in member.rooms and not member.gone:
+                    self._server.leave_room(member.sid, room, namespace=member.namespace)
+
+    def _enter(self, member: Member, watch: str, rooms: Sequence[str]) -> list[Ticket]:
+        if not self.members.enter(member, watch, rooms):
+            return []
+        for room in rooms:
+            # Other processes emit to it by python-socketio's own means. It may be gone by now.
+            with contextlib.suppress(KeyError, ValueError):
+                self._server.enter_room(member.sid, room, namespace=member.namespace)
+        return [self._subscribe(room) for room in rooms]
+
+    def _subscribe(self, room: str) -> Ticket:
+        channel = room_channel(self._settings.channel, room)
+        self._room_of_channel[channel] = room
+        kind, ident = split_room(room) or ("", "")
+        if kind == "job":
+            with self._lock:
+                self._trails.of(ident)  # so that a loss of the queue from now on is made good
+        return self._subscriber.subscribe(channel)
+
+    def _on_empty(self, room: str) -> None:
+        channel = room_channel(self._settings.channel, room)
+        self._room_of_channel.pop(channel, None)
+        self._subscriber.unsubscribe(channel)
+        kind, ident = split_room(room) or ("", "")
+        if kind == "job":
+            self._trails.forget(ident)
+
+    def _on_message(self, channel: str, data: bytes) -> None:
+        try:
+            if channel == self._relay_channel:
+                self._on_join(data)
+                return
+            room = self._room_of_channel.get(channel)
+            if room is not None:
+                self._on_frame(room, data)
+        except ValueError as error:
+            self.malformed += 1
+            if self.malformed == 1:
+                _log.warning(
+                    "a malformed message on %s was dropped (told once): %s", channel, error
+                )
+
+    def _on_frame(self, room: str, data: bytes) -> None:
+        if len(data) > self._largest_frame:
+            raise ValueError(f"a message of {len(data)} bytes, {self._largest_frame} are allowed")
+        frame = Frame.parse(data)
+        if room.startswith("job:") and room != job_room(frame.job):
+            raise ValueError("a message of another job")
+        message = Message.from_frame(frame, self._settings.namespace)
+        with self._lock:
+            trail = self._trails.of(message.job)
+            if trail.aside is not None:
+                trail.aside.add(message, room)
+            else:
+                self._pass_on(trail, message, self.members.of(room))
+
+    def _pass_on(self, trail: Trail, message: Message, members: Iterable[Member]) -> None:
+        """Deliver a message once to each member, though it comes by several channels."""
+        reached = trail.reached
+        if message.rev > trail.rev:
+            trail.advance(message)
+            reached = set() if self.members.overlap else None
+        elif message.rev < trail.rev or reached is None:
+            return
+        if reached is not None:
+            members = [member for member in members if member not in reached]
+            reached.update(members)
+            trail.reached = reached
+        self._fanout.deliver(message, members)
+
+    def _on_join(self, data: bytes) -> None:
+        joined = self._joining.join(data)
+        if joined is None:
+            return
+        member, job = joined
+        if member.rooms[job_room(job)]:
+            return
+        aside = member.aside[job] = Aside()
+        (ticket,) = self._enter(member, job_room(job), (job_room(job),)) or (None,)
+        self._catch_up.add(self._gap_of_member(member, job, 0, aside, ticket))
+
+    def _gap_of_member(
+        self, member: Member, job: str, since: int, aside: Aside, ticket: Ticket | None = None
+    ) -> Gap:
+        return Gap(
+            job, since, aside,
+            fill=lambda reading: self._tell_member(member, job, aside, reading),
+            wanted=lambda: not member.gone and member.aside.get(job) is aside,
+            ticket=ticket,
+        )  # fmt: skip
+
+    def _tell_member(self, member: Member, job: str, aside: Aside, reading: Reading) -> Gap | None:
+        messages = list(messages_of(job, reading))
+        rev = max((message.rev for message in messages), default=0)
+        cut = cut_at(reading)
+        with self._lock:
+            if member.aside.get(job) is not aside:
+                return None
+            if all(self._fanout.push(member, message) for message in messages):
+                if cut is not None or aside.overflowed:
+                    since = reading.last_seq if cut is None else cut
+                    return self._gap_of_member(member, job, since, aside)
+                for message, _ in aside.after(rev):
+                    if not self._fanout.push(member, message):
+                        break
+            del member.aside[job]
+        return None
+
+    def _on_lost(self) -> None:
+        with self._lock:
+            for _, trail in self._trails:
+                trail.aside = Aside()
+
+    def _on_recovered(self) -> None:
+        self._server.start_background_task(self._resync)
+
+    def _resync(self) -> None:
+        with self._lock:
+            followed = [(job, trail) for job, trail in self._trails if trail.aside is not None]
+        _log.info("resyncing %d jobs after a loss of the message queue", len(followed))
+        for job, trail in followed:
+            self._catch_up.add(self._gap_of_trail(job, trail, trail.place[1]))
+        for room in self.members.rooms():
+            self._find_new_jobs(room)
+
+    def _find_new_jobs(self, room: str) -> None:
+        """Follow the jobs of a root or a user that began while the queue was lost."""
+        if room.startswith("job:"):
+            return
+        while not self._stopped.is_set():
+            try:
+                jobs = self.reader.list_jobs(room, NEW_JOBS_A_ROOM).jobs
+                break
+            except QueueUnavailable:
+                self._stopped.wait(TEND_SECONDS)
+        else:
+            return
+        for job in jobs:
+            with self._lock:
+                trail = self._trails.of(job)
+                if trail.rev or trail.aside is not None:
+                    continue
+                trail.aside = Aside()
+            self._catch_up.add(self._gap_of_trail(job, trail, trail.place[1]))
+
+    def _gap_of_trail(self, job: str, trail: Trail, since: int) -> Gap:
+        aside = trail.aside or Aside()
+        return Gap(
+            job, since, aside,
+            fill=lambda reading: self._tell_followers(job, trail, aside, reading),
+            wanted=lambda: trail.aside is aside,
+        )  # fmt: skip
+
+    def _tell_followers(self, job: str, trail: Trail, aside: Aside, reading: Reading) -> Gap | None:
+        rev, seq = trail.place
+        missed = [
+            message
+            for message in messages_of(job, reading)
+            if message.rev > rev and (message.kind != EVENT or message.seq > seq or reading.gap)
+        ]
+        cut = cut_at(reading)
+        with self._lock:
+            if trail.aside is not aside:
+                return None
+            audience = self._audience(job, reading)
+            for message in missed:
+                trail.advance(message)
+                self._fanout.deliver(message, audience)
+            if cut is not None or aside.overflowed:
+                return self._gap_of_trail(job, trail, trail.seq)
+            for message, room in aside.after(trail.rev):
+                self._pass_on(trail, message, self.members.of(room))
+            trail.aside = None
+        return None
+
+    def _audience(self, job: str, reading: Reading) -> list[Member]:
+        rooms = [job_room(job)]
+        if reading.snapshot is not None:
+            root, user = reading.snapshot.get("root"), reading.snapshot.get("user")
+            rooms += [root_room(root)] if root else []
+            rooms += [user_room(user)] if user else []
+        return list(dict.fromkeys(member for room in rooms for member in self.members.of(room)))
+
+    def _tend(self) -> None:
+        """What must be done now and then: empty rooms are given up, drained clients caught up."""
+        while not self._stopped.wait(TEND_SECONDS):
+            try:
+                self.members.close_empty()
+                self._forget_foreign()
+                with self._lock:
+                    drained = self._fanout.drained()
+                for member in drained:
+                    self._catch_up_member(member)
+            except Exception:  # noqa: BLE001 - tending goes on
+                _log.exception("tending the rooms failed")
+
+    def _forget_foreign(self) -> None:
+        """Forget clients that left a namespace of the host's, which tells nobody."""
+        manager = self._server.manager
+        for member in self.members.outside(self._settings.namespace):
+            if not is_here(manager, member.sid, member.namespace):
+                self.members.disconnect(member)
+
+    def _catch_up_member(self, member: Member) -> None:
+        with self._lock:
+            gaps = []
+            for job, since in member.behind.items():
+                aside = member.aside[job] = Aside()
+                gaps.append(self._gap_of_member(member, job, since, aside))
+            member.behind.clear()
+        for gap in gaps:
+            self._catch_up.add(gap)

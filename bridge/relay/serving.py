@@ -1,0 +1,167 @@
+"""Serving: runs an application with its bridge on the server that fits the async mode.
+
+The listening socket is opened here and not by `SocketIO.run`, so that a port in use is told
+plainly, port 0 is known before it is announced, thousands of clients fit (eventlet's server stops
+at 1024 by default), and a storm of reconnections finds a backlog.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import logging
+import os
+import signal
+import socket
+from types import FrameType
+from typing import Any, Final
+
+from flask import Flask
+
+from bridge.errors import SettingsError
+from bridge.relay import patching
+from bridge.relay.extension import Bridge
+
+BACKLOG: Final = 2048
+MAX_CONNECTIONS: Final = 100_000
+#: What still runs so long after a signal is cut off.
+STOP_SECONDS: Final = 2.0
+
+_log = logging.getLogger(__name__)
+#: What the servers say about single connections; of interest to nobody by default.
+_quiet = logging.getLogger(f"{__name__}.connections")
+
+
+def bare_app(**settings: Any) -> tuple[Flask, Bridge]:
+    """Return an application with nothing but the bridge.
+
+    Args:
+        **settings: as for `Bridge`.
+    """
+    app = Flask("bridge.node")
+    return app, Bridge(app, **settings)
+
+
+def serve(app: Flask, bridge: Bridge, host: str | None = None, port: int | None = None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        app: the application; bridge: its bridge.
+        host: the address to listen on; default: the setting.
+        port: the port; 0 finds a free one; default: the setting.
+
+    Raises:
+        PatchingError: the process is not monkey-patched as the async mode needs.
+        SettingsError: the address can't be listened on.
+    """
+    patching.check(bridge.async_mode)
+    listener = _listen(
+        bridge.settings.host if host is None else host,
+        bridge.settings.port if port is None else port,
+    )
+    bridge.start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    _quiet.setLevel(logging.CRITICAL)
+    _log.info("listening on %s", _url(listener))
+    try:
+        _run(app, bridge, listener)
+    except SystemExit as stop:
+        if stop.code:
+            raise
+    finally:
+        bridge.stop()
+        listener.close()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _run(app: Flask, bridge: Bridge, listener: socket.socket) -> None:
+    runners = {
+        patching.EVENTLET: _run_eventlet,
+        patching.GEVENT: _run_gevent,
+        patching.THREADING: _run_threading,
+    }
+    if bridge.async_mode not in runners:
+        raise SettingsError(
+            "BRIDGE_ASYNC_MODE", bridge.async_mode, "this mode is served by its own server only"
+        )
+    runners[bridge.async_mode](app, listener)
+
+
+def _run_eventlet(app: Flask, listener: socket.socket) -> None:
+    from eventlet import wsgi
+
+    wsgi.server(listener, app, log=_quiet, log_output=False, max_size=MAX_CONNECTIONS)
+
+
+def _run_gevent(app: Flask, listener: socket.socket) -> None:
+    gevent = importlib.import_module("gevent")
+    pywsgi = importlib.import_module("gevent.pywsgi")
+    server = pywsgi.WSGIServer(listener, app, log=None, error_log=_quiet)
+    server.stop_timeout = STOP_SECONDS / 2
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # In a greenlet of its own: the event loop can't be stopped from within a signal.
+        gevent.signal_handler(number, _stop_gevent, number, server)
+    server.serve_forever()
+
+
+def _stop_gevent(number: int, server: Any) -> None:
+    _prepare_stop(number)
+    server.stop()
+
+
+def _run_threading(app: Flask, listener: socket.socket) -> None:
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Handler(WSGIRequestHandler):
+        """Keeps quiet about what clients send after the end of a WebSocket."""
+
+        def log_error(self, format: str, *args: Any) -> None:
+            _quiet.error(format, *args)
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            """Requests are not logged."""
+
+    host, port = listener.getsockname()[:2]
+    make_server(
+        host, port, app, threaded=True, request_handler=Handler, fd=listener.fileno()
+    ).serve_forever()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, proto)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        return listener
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SettingsError(
+                "BRIDGE_PORT", port, f"the port is in use on {host}: choose another, or 0 for any"
+            ) from None
+        if error.errno == errno.EACCES:
+            raise SettingsError(
+                "BRIDGE_PORT", port, "this user may not use it: choose one from 1024 on"
+            ) from None
+        raise SettingsError("BRIDGE_HOST", host, f"can't listen there: {error}") from None
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    _prepare_stop(number)
+    raise SystemExit(0)
+
+
+def _prepare_stop(number: int) -> None:
+    _log.info("stopping on %s", signal.Signals(number).name)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
+    # A connection that doesn't end must not keep the node alive.
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS)
