@@ -1,7 +1,7 @@
 """What can go wrong, as a tree.
 
     BridgeError
-    ├── SettingsError (ValueError)        a setting or a BRIDGE_* variable is unknown or out of range
+    ├── SettingsError (ValueError)        a setting or BRIDGE_* variable is unknown or out of range
     ├── InvalidId (ValueError)            a job, root or user id that can't be a room
     ├── ReservedName (ValueError)         an event name that the wire keeps for itself
     ├── PayloadError (ValueError)         what was to be sent is not JSON

@@ -154,6 +154,14 @@ class Relay:
         kind, ident = split_room(room) or ("", "")
         if kind == "job":
             self._trails.forget(ident)
+        elif not self.members.overlap:
+            self._forget_unlistened()
+
+    def _forget_unlistened(self) -> None:
+        """Forget the jobs that were heard of in the rooms of roots and users only."""
+        for job, _ in self._trails:
+            if room_channel(self._settings.channel, job_room(job)) not in self._room_of_channel:
+                self._trails.forget(job)
 
     def _on_message(self, channel: str, data: bytes) -> None:
         try:

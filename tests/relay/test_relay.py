@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import queue
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import socketio
 
+from bridge.errors import QueueUnavailable, Unavailable
 from bridge.journal import RedisJournal
+from bridge.message_queue import subscriber as subscriber_module
+from bridge.message_queue.subscriber import Ticket
 from bridge.relay import fanout, members, message
+from bridge.relay import relay as relay_module
 from bridge.relay.members import Member
 from bridge.relay.relay import Relay
 from bridge.rooms import relay_channel, room_channel
@@ -119,8 +124,9 @@ def test_tables_are_empty_again_after_everyone_left(
             watch(relay, member, f"job-{number}")
         relay.watch(member, {"user:anna": ("user:anna",)}, ())
     own_worker.state("job-1", "STARTED", user="anna", current=1)
+    own_worker.state("job-of-anna", "STARTED", user="anna", current=2)
     for _, reader in connected:
-        wait_until(lambda reader=reader: reader.currents() == [1])
+        wait_until(lambda reader=reader: reader.currents() == [1, 2])
 
     for member, _ in connected:
         relay.members.disconnect(member)
@@ -151,8 +157,6 @@ def test_watching_again_within_the_linger_keeps_the_subscription(
 def test_a_failed_watch_leaves_no_membership(
     relay: Relay, connect: Connect, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bridge.errors import QueueUnavailable, Unavailable
-
     def fail(*_: object) -> Any:
         raise QueueUnavailable("down")
 
@@ -281,3 +285,62 @@ def test_what_comes_while_a_job_is_resynced_reaches_those_who_watch_its_user(
     wait_until(lambda: reader.currents() == [1, 2])
     other = relay._fanout._server.eio.sockets["eio-both"]
     assert other.currents() == [1, 2]
+
+
+def test_the_journal_is_read_only_when_the_subscription_is_confirmed(
+    relay: Relay, connect: Connect, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket, reads = Ticket(), []
+    monkeypatch.setattr(relay._subscriber, "subscribe", lambda _: ticket)
+    monkeypatch.setattr(relay.reader, "read", lambda requests: reads.append(requests) or [])
+    monkeypatch.setattr(relay, "told", lambda *_: None)
+    member, _ = connect()
+
+    watching = threading.Thread(
+        target=relay.watch, args=(member, {"job:a": ("job:a",)}, [("a", 0)])
+    )
+    watching.start()
+    assert holds_for(lambda: not reads and watching.is_alive(), 0.2)
+    ticket.confirm()
+
+    wait_until(lambda: reads == [[("a", 0)]])
+    watching.join()
+
+
+def test_a_subscription_that_is_never_confirmed_is_unavailable(
+    relay: Relay, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "CONFIRM_SECONDS", 0.1)
+    monkeypatch.setattr(relay._subscriber, "subscribe", lambda _: Ticket())
+    member, _ = connect()
+
+    with pytest.raises(Unavailable):
+        watch(relay, member, "job")
+
+    assert not member.watches
+
+
+def test_a_loss_while_the_first_watcher_is_answered_is_made_good(
+    relay: Relay, own_worker: Worker, connect: Connect, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member, reader = connect()
+    own_worker.state(job, "STARTED", current=0)
+    read, link = RedisJournal.read, subscriber_module._Link
+
+    def refuse(*_: object) -> Any:
+        raise OSError("away")
+
+    def read_and_lose(self: RedisJournal, requests: Any) -> Any:
+        readings = read(self, requests)
+        monkeypatch.setattr(RedisJournal, "read", read)
+        monkeypatch.setattr(subscriber_module, "_Link", refuse)
+        own_worker.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        wait_until(lambda: relay._subscriber._lost)
+        own_worker.state(job, current=1)
+        return readings
+
+    monkeypatch.setattr(RedisJournal, "read", read_and_lose)
+    assert watch(relay, member, job).snapshot["current"] == 0
+    monkeypatch.setattr(subscriber_module, "_Link", link)
+
+    wait_until(lambda: reader.currents() == [1])
