@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
@@ -206,6 +206,9 @@ class Publication:
         n: rises with each publication of that process; a repeat has the same.
         skipped: how many events before this one were dropped for want of room.
         expect: publish only if the job's last state has this rev (compare-and-set); None: always.
+        lease: names the lease of the process that executes the run.
+        verdict: this is a sweep's word, LOST or FAILURE, about a worker that died: it is published
+            only where the run has not ended and `lease` is gone, and any sign of life undoes it.
     """
 
     job: str
@@ -225,6 +228,63 @@ class Publication:
     n: int = 0
     skipped: int = 0
     expect: int | None = None
+    lease: str = ""
+    verdict: bool = False
+
+
+def state_publication(
+    record: Mapping[str, Any],
+    *,
+    run_id: str = "",
+    start: bool = False,
+    entry: Mapping[str, Any] | None = None,
+    expect: int | None = None,
+) -> Publication:
+    """Encode a state record; its parts were checked for size when they were set.
+
+    Args:
+        record: all keys but `JOURNAL_KEYS`.
+        run_id: as in `Publication`; start: likewise; expect: likewise.
+        entry: this run's part of ``runs``, without its number.
+    """
+    root = record["root"]
+    return Publication(
+        job=record["job"],
+        kind="state",
+        body=_tail(record),
+        state=record["state"],
+        run_id=run_id,
+        start=start,
+        attempt=record["attempt"],
+        run_entry=_tail(entry) if entry else "",
+        root=root if root and root != record["job"] else "",
+        user=record["user"] or "",
+        expect=expect,
+    )
+
+
+def amended(
+    snapshot: Mapping[str, Any], amend: Callable[[dict[str, Any]], bool]
+) -> Publication | None:
+    """Change what the journal knows of a job, if nobody else does so first.
+
+    Args:
+        snapshot: the record as it was read, or a blank one where there was none.
+        amend: changes the record in place; returns False if there is nothing to change.
+    """
+    record = {key: value for key, value in snapshot.items() if key not in JOURNAL_KEYS}
+    runs = snapshot.get("runs") or []
+    if not amend(record):
+        return None
+    entry: dict[str, Any] = {}
+    if runs:
+        entry = {**runs[-1], "ended_at": record["ended_at"], "state": record["state"]}
+        del entry["run"]
+    return state_publication(record, entry=entry, expect=int(snapshot.get("rev", 0)))
+
+
+def _tail(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, separators=(",", ":"))[1:]
 
 
 OK: Final = "ok"

@@ -94,6 +94,16 @@ def events_key(channel: str, job: str) -> str:
     return f"{channel}:{{{job}}}:events"
 
 
+def lease_key(channel: str, lease: str) -> str:
+    """The key that stands as long as a worker process lives."""
+    return f"{channel}:lease:{lease}"
+
+
+def running_key(channel: str) -> str:
+    """The sorted set of the jobs that run somewhere, by when their run began."""
+    return f"{channel}:running"
+
+
 def index_key(channel: str, room: str) -> str:
     """The journal's sorted set of the jobs of a root or a user, by first rev."""
     kind, _, ident = room.partition(":")

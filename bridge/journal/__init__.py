@@ -3,8 +3,8 @@
 `Journal` is the interface; `RedisJournal` the one that keeps all promises.
 """
 
-from bridge.journal.interface import Cancelled, Journal, Page
+from bridge.journal.interface import Cancelled, Journal, Page, VitalSigns
 from bridge.journal.redis import RedisJournal
 from bridge.journal.server import connect
 
-__all__ = ["Cancelled", "Journal", "Page", "RedisJournal", "connect"]
+__all__ = ["Cancelled", "Journal", "Page", "RedisJournal", "VitalSigns", "connect"]

@@ -24,6 +24,28 @@ class Page:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class VitalSigns:
+    """Whether a job's worker lives, and how new what is known of it is.
+
+    Attributes:
+        job: the job's id.
+        rev: the rev of its last state, 0 if there is none; seq: its last event's.
+        running: whether it is in the middle of a run.
+        verdict: ``LOST`` or ``FAILURE`` while a sweep's word about a dead worker stands.
+        alive: whether the lease of the process that executes it stands.
+        lease: that lease; empty if the job never ran.
+    """
+
+    job: str
+    rev: int
+    seq: int
+    running: bool
+    verdict: str
+    alive: bool
+    lease: str
+
+
 class Journal(Protocol):
     """Remembers the newest state and the last events of each job.
 
@@ -46,6 +68,18 @@ class Journal(Protocol):
 
     def cancel(self, job: str) -> Cancelled:
         """Ask a job to stop; says whether it is unknown or has ended."""
+
+    def renew(self, leases: Sequence[str], seconds: float) -> None:
+        """Let leases stand for so many seconds from now."""
+
+    def vital_signs(self, jobs: Sequence[str]) -> list[VitalSigns]:
+        """Tell of jobs whether their workers live."""
+
+    def running(self, limit: int, offset: int = 0) -> list[str]:
+        """List jobs in the middle of a run, those first that began first."""
+
+    def forget_running(self, jobs: Sequence[str]) -> None:
+        """Take jobs from that list, because the journal no longer knows them."""
 
     def ping(self) -> None:
         """Raise `QueueUnavailable` if the journal doesn't answer."""

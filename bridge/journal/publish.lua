@@ -8,7 +8,8 @@
 -- Fields of the state hash: rev (of the last message), srev (of the last state), run, rid (the run's
 -- nonce), att, rank, seq, epoch, tail (the record but for our numbers), cur (the open run's entry),
 -- past (the ended runs' entries, one a line), rc and uc (the root's and user's channels), cancel,
--- and p:<nonce>, the last publication of a process with what was answered to it.
+-- lease (of the process that executes the run), verdict ("LOST" or "FAILURE", while a sweep's word
+-- about a dead worker stands), and p:<nonce>, the last publication of a process with what was answered to it.
 
 local job, kind, body, head = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local run_id, run, start = ARGV[5], tonumber(ARGV[6]), ARGV[7] == '1'
@@ -17,6 +18,8 @@ local floor, nonce, n, expect = tonumber(ARGV[11]), ARGV[12], tonumber(ARGV[13])
 local channel, root_channel, user_channel = ARGV[15], ARGV[16], ARGV[17]
 local retention, events_kept = ARGV[18], ARGV[19]
 local name, skipped = ARGV[20], tonumber(ARGV[21])
+local lease, lease_prefix, running = ARGV[22], ARGV[23], ARGV[24]
+local verdict = ARGV[25]
 
 local RUNS_KEPT = 20
 local SENDERS_REMEMBERED = 64
@@ -26,7 +29,7 @@ local function whole(x) return string.format('%.0f', x) end
 
 local memory = 'p:' .. nonce
 local f = redis.call('HMGET', KEYS[1], 'rev', 'srev', 'run', 'rid', 'att', 'rank', 'seq', 'epoch',
-                     'cur', 'past', 'rc', 'uc', 'cancel', memory)
+                     'cur', 'past', 'rc', 'uc', 'cancel', memory, 'verdict')
 local stored_rev = tonumber(f[1] or 0)
 local stored_run, stored_id = tonumber(f[3] or 0), f[4] or ''
 local stored_attempt, stored_rank = tonumber(f[5] or 0), tonumber(f[6] or -1)
@@ -52,6 +55,11 @@ end
 if expect ~= '' and expect ~= (f[2] or '0') then
   return reply('stale', stored_rev, stored_run, 0)
 end
+if verdict ~= '' and (stored_rank ~= 1 or redis.call('EXISTS', lease_prefix .. lease) == 1) then
+  return reply('stale', stored_rev, stored_run, 0)
+end
+-- After a sweep gave the job up, a start is a new life, and not an attempt that comes late.
+local given_up = f[15] == 'FAILURE'
 
 -- Whose run speaks?
 local new_run = false
@@ -64,7 +72,7 @@ elseif stored_rank < 1 then
   run = math.max(stored_run + 1, run, attempt + 1)
   new_run = true
 elseif start then
-  if attempt < stored_attempt and stored_rank < 3 then
+  if attempt < stored_attempt and stored_rank < 3 and not given_up then
     return reply('stale', stored_rev, stored_run, 0)
   end
   run = math.max(stored_run + 1, run, attempt + 1)
@@ -130,8 +138,17 @@ if kind == 'state' then
   redis.call('HSET', KEYS[1], 'rev', whole(rev), 'srev', whole(rev), 'run', whole(run),
              'rid', run_id == '' and stored_id or run_id, 'att', math.max(attempt, 0),
              'rank', rank, 'seq', whole(seq), 'epoch', whole(epoch), 'tail', body,
-             'cur', current, 'past', past,
+             'cur', current, 'past', past, 'verdict', verdict,
              memory, whole(n) .. ' ' .. whole(rev) .. ' ' .. whole(seq))
+  if lease ~= '' and verdict == '' then redis.call('HSET', KEYS[1], 'lease', lease) end
+  if rank == 1 and verdict ~= 'FAILURE' then
+    if new_run or stored_rank ~= 1 or given_up then
+      redis.call('ZADD', running, now[1], job)
+      redis.call('PEXPIRE', running, retention)
+    end
+  else
+    redis.call('ZREM', running, job)
+  end
 else
   -- Events that the sender had to drop leave a hole, so that clients are told.
   seq = seq + 1 + skipped

@@ -21,14 +21,16 @@ from redis.exceptions import (
 )
 
 from bridge.errors import QueueUnavailable
-from bridge.journal.interface import Cancelled, Page
-from bridge.records import AGAIN, BROKEN, RANK, Publication, Reading, Receipt
+from bridge.journal.interface import Cancelled, Page, VitalSigns
+from bridge.records import AGAIN, BROKEN, LOST, RANK, Publication, Reading, Receipt
 from bridge.rooms import (
     events_key,
     index_key,
     job_room,
+    lease_key,
     room_channel,
     root_room,
+    running_key,
     state_key,
     user_room,
 )
@@ -56,6 +58,8 @@ class _Script:
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
+#: What the journal keeps of a job that tells whether its worker lives.
+_SIGNS: Final = ("srev", "seq", "rank", "lease", "verdict")
 _PUBLISH, _READ, _CANCEL = _Script("publish.lua"), _Script("read.lua"), _Script("cancel.lua")
 _SCRIPTS = (_PUBLISH, _READ, _CANCEL)
 
@@ -72,6 +76,8 @@ class RedisJournal:
         self._client = client
         self._channel = settings.channel
         self._packet_head = f"2{settings.namespace},["
+        self._lease_prefix = lease_key(settings.channel, "")
+        self._running = running_key(settings.channel)
         self._retention_ms = settings.retention * 1000
         self._events_kept = settings.events_kept
 
@@ -115,6 +121,58 @@ class RedisJournal:
         (reply,) = self._all(_CANCEL, [((state_key(self._channel, job),), ())])
         return cast(Cancelled, _text(reply))
 
+    def renew(self, leases: Sequence[str], seconds: float) -> None:
+        """See `Journal.renew`."""
+
+        def execute() -> None:
+            pipeline = self._client.pipeline(transaction=False)
+            for lease in leases:
+                pipeline.set(self._lease_prefix + lease, b"1", px=max(1, round(seconds * 1000)))
+            pipeline.execute()
+
+        self._ask(execute)
+
+    def vital_signs(self, jobs: Sequence[str]) -> list[VitalSigns]:
+        """See `Journal.vital_signs`."""
+
+        def execute() -> list[Any]:
+            pipeline = self._client.pipeline(transaction=False)
+            for job in jobs:
+                pipeline.hmget(state_key(self._channel, job), *_SIGNS)
+            return pipeline.execute()
+
+        found = self._ask(execute)
+        leases = sorted({_text(fields[3]) for fields in found if fields[3]})
+        held = self._held(leases)
+        return [
+            VitalSigns(
+                job,
+                rev=int(fields[0] or 0),
+                seq=int(fields[1] or 0),
+                running=fields[2] == b"1",
+                verdict=_text(fields[4] or b""),
+                alive=bool(fields[3]) and _text(fields[3]) in held,
+                lease=_text(fields[3] or b""),
+            )
+            for job, fields in zip(jobs, found, strict=True)
+        ]
+
+    def running(self, limit: int, offset: int = 0) -> list[str]:
+        """See `Journal.running`."""
+        found = self._ask(lambda: self._client.zrange(self._running, offset, offset + limit - 1))
+        return [_text(job) for job in found]
+
+    def forget_running(self, jobs: Sequence[str]) -> None:
+        """See `Journal.forget_running`."""
+        if jobs:
+            self._ask(lambda: self._client.zrem(self._running, *jobs))
+
+    def _held(self, leases: Sequence[str]) -> set[str]:
+        if not leases:
+            return set()
+        values = self._ask(lambda: self._client.mget([self._lease_prefix + x for x in leases]))
+        return {lease for lease, value in zip(leases, values, strict=True) if value is not None}
+
     def ping(self) -> None:
         """See `Journal.ping`."""
         self._ask(self._client.ping)
@@ -129,12 +187,14 @@ class RedisJournal:
             keys.append(index_key(self._channel, user_room(p.user)))
             user_channel = room_channel(self._channel, user_room(p.user))
         head = f"{self._packet_head}{json.dumps(p.name)},"
-        rank = RANK[p.state] if p.kind == "state" else 0
+        # A verdict about a dead worker is undone by any sign of life of the same run.
+        rank = RANK[LOST] if p.verdict else RANK.get(p.state, 0)
         return keys, (
             p.job, p.kind, _bytes(p.body), _bytes(head), p.run_id, p.run, int(p.start), p.attempt,
             rank, p.run_entry, p.floor, p.nonce, p.n, "" if p.expect is None else p.expect,
             room_channel(self._channel, job_room(p.job)), root_channel, user_channel,
             self._retention_ms, self._events_kept, _bytes(p.name), p.skipped,
+            p.lease, self._lease_prefix, self._running, p.state if p.verdict else "",
         )  # fmt: skip
 
     def _all(self, script: _Script, calls: Sequence[_Call]) -> list[Any]:

@@ -19,6 +19,8 @@ from bridge.journal import connect
 
 _FIRST_PAUSE: Final = 0.05
 _LAST_PAUSE: Final = 1.0
+#: Of its own, so that a program that seeds `random` is not disturbed.
+_jitter: Final = random.Random()
 
 
 class StockManager(RedisManager):  # type: ignore[misc]  # python-socketio has no types
@@ -51,5 +53,5 @@ class StockManager(RedisManager):  # type: ignore[misc]  # python-socketio has n
                 self._get_logger().warning("The base channel is lost, connecting anew: %s", error)
             finally:
                 self.pubsub.close()
-            time.sleep(pause * random.uniform(0.5, 1.0))
+            time.sleep(pause * _jitter.uniform(0.5, 1.0))
             pause = min(pause * 2, _LAST_PAUSE)

@@ -37,6 +37,8 @@ ECHO_SECONDS: Final = 1.0
 DEAF_ECHOES: Final = 3
 _FIRST_PAUSE: Final = 0.05
 _LAST_PAUSE: Final = 1.0
+#: Of its own, so that a program that seeds `random` is not disturbed.
+_jitter: Final = random.Random()
 _CHANNELS_A_COMMAND: Final = 500
 _READ_BYTES: Final = 262_144
 
@@ -152,7 +154,7 @@ class Subscriber:
                 _log.exception("listening failed, trying anew")
             if link is not None:
                 self._leave(link)
-            self._stopped.wait(pause * random.uniform(0.5, 1.0))
+            self._stopped.wait(pause * _jitter.uniform(0.5, 1.0))
             pause = min(pause * 2, _LAST_PAUSE)
         self._wake_reader.close()
         self._wake_writer.close()

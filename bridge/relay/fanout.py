@@ -36,7 +36,7 @@ class Fanout:
             aside = member.aside.get(job)
             if aside is not None:
                 aside.add(message)
-            elif job not in member.behind:
+            elif job not in member.behind and not _knows(member, message):
                 self.push(member, message)
 
     def push(self, member: Member, message: Message) -> bool:
@@ -65,3 +65,14 @@ class Fanout:
     def _has_room(self, member: Member) -> bool:
         socket = self._server.eio.sockets.get(member.eio_sid)
         return socket is None or socket.queue.qsize() <= DRAINED_PACKETS
+
+
+def _knows(member: Member, message: Message) -> bool:
+    """Whether a message was on its way while the journal, which has it, was read and sent."""
+    told = member.told.get(message.job)
+    if told is None:
+        return False
+    if message.rev > told:
+        del member.told[message.job]
+        return False
+    return True

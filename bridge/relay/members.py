@@ -29,11 +29,13 @@ class Member:
         behind: jobs of which this client must be sent the newest, because messages were left out
             for it, each with the seq since when.
         aside: jobs whose past is being read for this client: what comes meanwhile waits here.
+        told: jobs whose past was sent to this client, each with its highest rev: messages up to
+            that may be on their way still.
         gone: whether it has disconnected.
     """
 
     __slots__ = (
-        "aside", "behind", "eio_sid", "gone", "namespace", "rooms", "sid", "watches",
+        "aside", "behind", "eio_sid", "gone", "namespace", "rooms", "sid", "told", "watches",
     )  # fmt: skip
 
     def __init__(self, namespace: str, sid: str, eio_sid: str) -> None:
@@ -44,6 +46,7 @@ class Member:
         self.rooms: Counter[str] = Counter()
         self.behind: dict[str, int] = {}
         self.aside: dict[str, Aside] = {}
+        self.told: dict[str, int] = {}
         self.gone = False
 
 
@@ -107,6 +110,7 @@ class Members:
                 self.leave(member, watch)
             member.behind.clear()
             member.aside.clear()
+            member.told.clear()
             self._by_sid.pop((member.namespace, member.sid), None)
             siblings = self._by_connection.get(member.eio_sid, set())
             siblings.discard(member)

@@ -241,6 +241,8 @@ class Relay:
                 for message, _ in aside.after(rev):
                     if not self._fanout.push(member, message):
                         break
+                    rev = message.rev
+                member.told[job] = rev
             del member.aside[job]
         return None
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from bridge.journal import Journal
-from bridge.records import FINAL, RETRY, Publication, RunRecord
+from bridge.records import FINAL, RETRY, Publication, amended, state_publication
 from bridge.sender.progress import Progress
 
 
@@ -98,47 +97,7 @@ class AmendedSource:
     def publication(self, journal: Journal) -> Publication | None:
         """See `Source`."""
         (reading,) = journal.read([(self._blank["job"], -1)])
-        record = reading.snapshot or dict(self._blank)
-        expect = int(record.pop("rev", 0))
-        runs: list[RunRecord] = record.pop("runs", [])
-        for key in ("run", "last_seq", "epoch"):
-            record.pop(key, None)
-        if not self._amend(record):
-            return None
-        entry: dict[str, Any] = {}
-        if runs:
-            entry = {**runs[-1], "ended_at": record["ended_at"], "state": record["state"]}
-            entry.pop("run")
-        return state_publication(record, entry=entry, expect=expect)
-
-
-def state_publication(
-    record: dict[str, Any],
-    *,
-    run_id: str = "",
-    start: bool = False,
-    entry: dict[str, Any] | None = None,
-    expect: int | None = None,
-) -> Publication:
-    """Encode a state record; its parts were checked for size when they were set."""
-    root = record["root"]
-    return Publication(
-        job=record["job"],
-        kind="state",
-        body=_tail(record),
-        state=record["state"],
-        run_id=run_id,
-        start=start,
-        attempt=record["attempt"],
-        run_entry=_tail(entry) if entry else "",
-        root=root if root and root != record["job"] else "",
-        user=record["user"] or "",
-        expect=expect,
-    )
-
-
-def _tail(fields: dict[str, Any]) -> str:
-    return json.dumps(fields, separators=(",", ":"))[1:]
+        return amended(reading.snapshot or self._blank, self._amend)
 
 
 class Lane:
@@ -153,11 +112,11 @@ class Lane:
         skipped: events dropped since the last that was taken.
         acknowledged: whether the journal has answered to any state of this lane.
         stale: the journal refused this run: a newer one has begun.
-        sent_at: monotonic time of the last state sent, -inf before the first.
+        look_at: monotonic time at which its state is looked at next, -inf before the first time.
     """
 
     __slots__ = (
-        "_sent", "acknowledged", "events", "floor", "job", "key", "receivers", "run", "sent_at",
+        "_sent", "acknowledged", "events", "floor", "job", "key", "look_at", "receivers", "run",
         "skipped", "source", "stale", "tries",
     )  # fmt: skip
 
@@ -172,7 +131,7 @@ class Lane:
         self.skipped = 0
         self.acknowledged = False
         self.stale = False
-        self.sent_at = float("-inf")
+        self.look_at = float("-inf")
         self.tries = 0
         self._sent: object = None
 
@@ -184,7 +143,7 @@ class Lane:
     @property
     def urgent(self) -> bool:
         """Whether it may not wait for its pace: a first state, an end, or an event."""
-        if self.events or (self.sent_at == float("-inf") and not self.stale):
+        if self.events or (self.look_at == float("-inf") and not self.stale):
             return True
         return self.source is not None and self.source.finished() and self.changed
 
@@ -207,9 +166,10 @@ class Lane:
         self._sent = sample
         return publication
 
-    def state_was_not_stored(self) -> None:
-        """Send the newest state again."""
+    def send_again(self) -> None:
+        """Have the newest state sent again, and at once."""
         self._sent = None
+        self.look_at = float("-inf")
 
 
 def is_end(publication: Publication) -> bool:

@@ -7,6 +7,8 @@ was stored, what became of an exception (a retry, a failure), and what happened 
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 from datetime import datetime, timezone
 from typing import Any, Final
@@ -27,12 +29,15 @@ from bridge.rooms import check_job_id
 from bridge.sender.lane import AmendedSource, FixedSource
 from bridge.sender.process import flush_all, open_emitter, outbox_of, settings_of
 from bridge.sender.progress import Progress, describe_error, open_progress
+from bridge.sender.pulse import Pulse, vouch_from_outside
 from bridge.sender.run import HEADER, Run, header_of, read_header
 
 #: The attribute by which a decorated function, and so its task's ``run``, is known.
 MARK: Final = "__push_progress__"
 #: The attribute of a task's request that holds its open progress.
 OPEN: Final = "bridge_progress"
+#: Processes that vouch for this one, as long as it lives.
+_vouchers: Final[list[subprocess.Popen[bytes]]] = []
 _REPLACED: Final = "Replaced by new task"
 
 
@@ -219,7 +224,20 @@ def _worker_begins(sender: Any = None, **_: Any) -> None:
     open_emitter(settings)
 
 
+@signals.worker_ready.connect(weak=False)
+def _worker_is_ready(sender: Any = None, **_: Any) -> None:
+    """Somebody must vouch for processes that execute tasks and can't speak just then."""
+    settings = settings_of(getattr(sender, "app", None))
+    pool: Any = getattr(sender, "pool", None)
+    if type(pool).__module__ == "celery.concurrency.prefork":
+        Pulse(settings, lambda: [child.pid for child in list(pool._pool._pool)]).start()
+        return
+    _vouchers.append(vouch_from_outside(settings, os.getpid()))
+
+
 @signals.worker_process_shutdown.connect(weak=False)
 @signals.worker_shutdown.connect(weak=False)
 def _process_ends(**_: Any) -> None:
     flush_all()
+    for voucher in _vouchers:
+        voucher.terminate()

@@ -28,9 +28,9 @@ from bridge.records import (
     Frame,
     Publication,
     Receipt,
+    state_publication,
 )
 from bridge.rooms import events_key, job_room, room_channel, root_room, state_key, user_room
-from bridge.sender.lane import state_publication
 from bridge.sender.progress import Progress
 from bridge.sender.run import Run
 from bridge.settings import Settings
@@ -372,7 +372,7 @@ def test_everything_expires(sender: Sender, client: Redis, settings: Settings) -
     run = sender.run(user="u")
     sender.publish(sender.state(run, STARTED), sender.event(run))
     keys = list(client.scan_iter(f"{settings.channel}:*"))
-    assert len(keys) == 3
+    assert len(keys) == 4
     for key in keys:
         assert 0 < client.pttl(key) <= settings.retention * 1000
 

@@ -12,10 +12,9 @@ import socketio
 from redis import Redis
 
 from bridge.errors import QueueUnavailable
-from bridge.records import Frame
+from bridge.records import Frame, state_publication
 from bridge.rooms import relay_channel
 from bridge.sender.emitter import Emitter
-from bridge.sender.lane import state_publication
 from bridge.sender.progress import Progress
 from bridge.sender.run import Run
 from bridge.settings import Settings

@@ -344,3 +344,30 @@ def test_a_loss_while_the_first_watcher_is_answered_is_made_good(
     monkeypatch.setattr(subscriber_module, "_Link", link)
 
     wait_until(lambda: reader.currents() == [1])
+
+
+def test_what_was_on_its_way_when_the_past_was_read_comes_once(
+    relay: Relay, own_worker: Worker, connect: Connect, job: str
+) -> None:
+    own_worker.state(job, "STARTED", current=0)
+    member, reader = connect(namespace="/")
+    held: list[tuple[str, bytes]] = []
+    pass_on = relay._on_frame
+    relay._on_frame = lambda room, data: held.append((room, data))  # type: ignore[method-assign]
+    relay._subscribe(f"job:{job}").wait(5)
+    for number in range(1, 4):
+        own_worker.event(job, data=number)
+        own_worker.state(job, current=number)
+    wait_until(lambda: len(held) == 6)
+    join(own_worker, member, job)
+    wait_until(lambda: reader.currents() == [3])
+
+    for room, data in held:
+        pass_on(room, data)
+    relay._on_frame = pass_on  # type: ignore[method-assign]
+    own_worker.state(job, current=4)
+
+    wait_until(lambda: 4 in reader.currents())
+    assert reader.currents() == [3, 4]
+    assert reader.seqs() == [1, 2, 3]
+    assert not member.told

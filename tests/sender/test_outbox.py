@@ -10,7 +10,7 @@ import pytest
 from bridge.errors import QueueUnavailable
 from bridge.records import AGAIN, BROKEN, OK, STALE, Publication, Reading, Receipt
 from bridge.sender.events import events_of
-from bridge.sender.lane import AmendedSource, FixedSource
+from bridge.sender.lane import AmendedSource, FixedSource, Lane
 from bridge.sender.lifecycle import pending_record
 from bridge.sender.outbox import Outbox
 from bridge.sender.progress import Progress
@@ -34,10 +34,17 @@ class Queue:
         self.receivers = 1
         self.snapshots: list[Reading] = []
         self.rev = 0
+        self.renewed: list[str] = []
 
     @property
     def journal(self) -> Queue:
         return self
+
+    def renew(self, leases: list[str], seconds: float) -> None:
+        self.gate.wait()
+        if self.away:
+            raise QueueUnavailable("away")
+        self.renewed += leases
 
     def read(self, requests: list[tuple[str, int]]) -> list[Reading]:
         return [self.snapshots.pop(0) if self.snapshots else Reading(None, [], False, 0)]
@@ -98,6 +105,10 @@ def run_in(outbox: Outbox, job: str = "j") -> Progress:
     return progress
 
 
+def lane_of(outbox: Outbox, progress: Progress) -> Lane:
+    return next(lane for lane in outbox.lanes.all() if lane.key == progress.run.run_id)
+
+
 def test_the_newest_state_goes_and_the_end_goes_at_once(outbox: Outbox, queue: Queue) -> None:
     progress = run_in(outbox)
     outbox.open(progress)
@@ -108,7 +119,7 @@ def test_the_newest_state_goes_and_the_end_goes_at_once(outbox: Outbox, queue: Q
     assert outbox.flush(5)
     assert queue.states()[-1] == "SUCCESS"
     assert len(queue.log) < 100
-    wait_until(lambda: not outbox._lanes)
+    wait_until(lambda: not len(outbox.lanes))
 
 
 def test_events_come_in_order_after_the_start_and_before_the_end(
@@ -165,7 +176,7 @@ def test_nothing_blocks_and_nothing_raises_while_the_queue_is_away(
         progress.emit("e", step)
     progress.finish("SUCCESS", result=1)
     wait_until(lambda: outbox.down)
-    wait_until(lambda: outbox._backoff > 0.2)
+    wait_until(lambda: outbox.courier._backoff > 0.2)
     queue.away = False
     assert outbox.flush(10)
     assert queue.kinds().count("e") == 100
@@ -246,7 +257,7 @@ def test_a_superseded_run_falls_silent(outbox: Outbox, queue: Queue) -> None:
     progress.update(5)
     progress.finish("SUCCESS")
     assert outbox.flush(5)
-    wait_until(lambda: not outbox._lanes)
+    wait_until(lambda: not len(outbox.lanes))
     assert len(queue.log) == count
 
 
@@ -256,7 +267,7 @@ def test_events_are_bounded_the_oldest_go_and_the_hole_is_told(queue: Queue) -> 
     progress = run_in(outbox)
     for number in range(25):
         progress.emit("e", number)
-    assert len(outbox._lanes[progress.run.run_id].events) <= 10
+    assert len(lane_of(outbox, progress).events) <= 10
     queue.gate.set()
     assert outbox.flush(5)
     dropped = outbox.counters.events_dropped
@@ -271,7 +282,7 @@ def test_states_of_jobs_elsewhere_are_bounded(queue: Queue) -> None:
     for number in range(20):
         record = pending_record(f"j{number}", "t", user=None, root=None, parent=None)
         outbox.put(f"j{number}", FixedSource(record))
-    assert len(outbox._lanes) <= 6
+    assert len(outbox.lanes) <= 6
     assert outbox.counters.states_dropped >= 14
 
 
@@ -281,12 +292,31 @@ def test_the_pace_follows_who_watches(queue: Queue) -> None:
     progress = run_in(outbox)
     outbox.wait_acknowledged(outbox.open(progress), 5)
     progress.update(1)
-    assert outbox._interval(outbox._lanes[progress.run.run_id]) == 100
+    assert outbox.lanes.interval(lane_of(outbox, progress)) == 100
     progress.emit("e", 1)
     queue.receivers = 3
     wait_until(lambda: "e" in queue.kinds())
     progress.emit("e", 1)
     wait_until(lambda: queue.states().count("PROGRESS") >= 1)
+
+
+def test_a_job_that_tells_nothing_costs_nothing(
+    outbox: Outbox, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    due = outbox.lanes.due
+
+    def counted(now: float) -> list[Lane]:
+        nonlocal looks
+        looks += 1
+        return due(now)
+
+    monkeypatch.setattr(outbox.lanes, "due", counted)
+    outbox.wait_acknowledged(outbox.open(run_in(outbox)), 5)
+    begun = time.monotonic()
+    wait_until(lambda: looks > 20)
+    looked, elapsed = looks, time.monotonic() - begun
+    assert looked <= 10 + 2 * 100 * elapsed, "about RATE_WATCHED times a second, and no spinning"
 
 
 def test_a_cancel_reaches_the_task_with_the_next_receipt(outbox: Outbox, queue: Queue) -> None:
@@ -343,7 +373,7 @@ def test_an_amendment_with_nothing_to_change_sends_nothing(outbox: Outbox, queue
     blank = pending_record("j", "t", user=None, root=None, parent=None)
     outbox.put("j", AmendedSource(blank, lambda record: False))
     assert outbox.flush(5)
-    wait_until(lambda: not outbox._lanes)
+    wait_until(lambda: not len(outbox.lanes))
     assert queue.log == []
 
 

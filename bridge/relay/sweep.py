@@ -1,0 +1,229 @@
+"""The sweep: every few seconds a node looks whether what it shows is still true.
+
+Pub/sub delivers at most once, and a worker that dies says nothing. So a node compares the jobs that
+its clients watch with the journal, and makes up for what it did not hear; and where the lease of a
+job's worker is gone it asks the result backend, then says LOST, and in the end FAILURE. Jobs that
+nobody watches are looked after by one node at a time.
+
+No verdict falls within one LEASE after the journal was away, because nobody could renew then.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from redis.exceptions import LockError, RedisError
+
+from bridge.errors import QueueUnavailable
+from bridge.journal import RedisJournal, VitalSigns, connect
+from bridge.records import FAILURE, FINAL, LOST, Publication, amended, shorten
+from bridge.settings import Settings
+
+SWEEP_SECONDS: Final = 2.0
+#: Jobs looked at in one round trip.
+JOBS_A_TRIP: Final = 500
+WORKER_LOST: Final = "WorkerLost"
+
+_log = logging.getLogger(__name__)
+
+
+class Outcomes(Protocol):
+    """Knows how jobs ended that the journal believes to run: Celery's result backend."""
+
+    def ended(self, job: str) -> dict[str, Any] | None:
+        """Return ``state`` and ``error`` of a job that has ended, None if that isn't known."""
+
+
+class Followed(Protocol):
+    """What the sweep needs of the relay."""
+
+    def followed(self) -> Sequence[tuple[str, int, int]]:
+        """List the jobs that clients here watch, each with the last (rev, seq) passed on."""
+
+    def make_up(self, job: str) -> None:
+        """Read a job anew and pass on what is newer."""
+
+
+class Sweep:
+    """Looks after jobs, in a thread of its own.
+
+    Args:
+        settings: the journal, LEASE and LOST_FINAL.
+        relay: whose jobs are compared.
+        outcomes: what the result backend knows; None: there is none.
+        clock: monotonic seconds, injectable for tests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        relay: Followed,
+        outcomes: Outcomes | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._relay = relay
+        self._outcomes = outcomes
+        self._clock = clock
+        self._client = connect(settings.journal_url)
+        self._journal = RedisJournal(self._client, settings)
+        self._nonce = uuid.uuid4().hex[:16]
+        self._n = 0
+        self._calm_since = clock()
+        self._behind: set[str] = set()
+        self._lock = self._client.lock(
+            f"{settings.channel}:sweeper", timeout=3 * SWEEP_SECONDS, blocking=False
+        )
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="bridge_sweep", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+
+    def disturbed(self) -> None:
+        """The journal was away: leases may have run out though nobody died."""
+        self._calm_since = self._clock()
+
+    def sweep(self) -> None:
+        """Look once at the jobs that are watched here, and in turn at all others.
+
+        Raises:
+            QueueUnavailable: the journal can't be reached.
+        """
+        followed = {job: (rev, seq) for job, rev, seq in self._relay.followed()}
+        jobs = list(followed)
+        for start in range(0, len(jobs), JOBS_A_TRIP):
+            signs = self._journal.vital_signs(jobs[start : start + JOBS_A_TRIP])
+            self._compare(signs, followed)
+            self._judge(signs)
+        if self._is_turn():
+            self._sweep_others(followed)
+
+    def _work(self) -> None:
+        while not self._stopped.wait(SWEEP_SECONDS):
+            try:
+                self.sweep()
+            except QueueUnavailable as error:
+                self.disturbed()
+                _log.debug("the sweep waits for the journal: %s", error)
+            except Exception:  # noqa: BLE001 - the next sweep may do better
+                _log.exception("a sweep failed")
+
+    def _compare(self, signs: Sequence[VitalSigns], followed: dict[str, tuple[int, int]]) -> None:
+        """Make up for messages that were published and not heard, seen so twice in a row."""
+        for sign in signs:
+            rev, seq = followed[sign.job]
+            if sign.rev <= rev and sign.seq <= seq:
+                self._behind.discard(sign.job)
+            elif sign.job in self._behind:
+                self._behind.discard(sign.job)
+                self._relay.make_up(sign.job)
+            else:
+                self._behind.add(sign.job)
+
+    def _is_turn(self) -> bool:
+        """Whether this node is the one that looks after jobs that nobody watches."""
+        try:
+            if self._lock.owned():
+                return bool(self._lock.reacquire())
+            return bool(self._lock.acquire())
+        except LockError:
+            return False
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable(f"the journal can't be reached: {error}") from error
+
+    def _sweep_others(self, followed: dict[str, tuple[int, int]]) -> None:
+        offset = 0
+        while jobs := self._journal.running(JOBS_A_TRIP, offset):
+            signs = self._journal.vital_signs([job for job in jobs if job not in followed])
+            self._judge(signs)
+            self._journal.forget_running([sign.job for sign in signs if not sign.running])
+            offset += len(jobs)
+
+    def _judge(self, signs: Sequence[VitalSigns]) -> None:
+        if self._clock() - self._calm_since < self._settings.lease:
+            return
+        for sign in signs:
+            if sign.running and sign.lease and not sign.alive and sign.verdict != FAILURE:
+                self._pronounce(sign)
+
+    def _pronounce(self, sign: VitalSigns) -> None:
+        """Say what became of a job whose worker died."""
+        (reading,) = self._journal.read([(sign.job, -1)])
+        if reading.snapshot is None or reading.snapshot["rev"] != sign.rev:
+            return
+        ended = self._outcomes.ended(sign.job) if self._outcomes is not None else None
+        publication = amended(reading.snapshot, lambda record: _amend(record, sign, ended, self))
+        if publication is None:
+            return
+        publication.lease = sign.lease
+        publication.verdict = ended is None
+        self._publish(publication)
+
+    def _publish(self, publication: Publication) -> None:
+        self._n += 1
+        publication.nonce, publication.n = self._nonce, self._n
+        (receipt,) = self._journal.publish([publication])
+        if receipt.status == "ok":
+            _log.warning("job %s is %s: its worker died", publication.job, publication.state)
+
+    def may_come_back(self, record: dict[str, Any], now: float) -> bool:
+        """Whether the broker may still hand out a job that is LOST."""
+        since = record["lost_at"] or now
+        return bool(record["redeliverable"]) and now - since < self._settings.lost_final
+
+
+def _amend(
+    record: dict[str, Any], sign: VitalSigns, ended: dict[str, Any] | None, sweep: Sweep
+) -> bool:
+    now = round(time.time(), 3)
+    if ended is not None:
+        record |= {**ended, "ended_at": now, "updated_at": now, "stage": None, "eta": None}
+        return True
+    if record["state"] != LOST:
+        record |= {"state": LOST, "lost_at": now, "updated_at": now, "rate": None, "eta": None}
+        return True
+    if sweep.may_come_back(record, now):
+        return False
+    error = {"type": WORKER_LOST, "message": "the worker that ran this job died"}
+    record |= {"state": FAILURE, "error": error, "ended_at": now, "updated_at": now}
+    return True
+
+
+class ResultBackend:
+    """What Celery's result backend knows of jobs.
+
+    Args:
+        url: the backend's URL, as Celery takes it.
+    """
+
+    def __init__(self, url: str) -> None:
+        from celery import Celery
+
+        self._app = Celery("celery-bridge-outcomes", backend=url, set_as_current=False)
+
+    def ended(self, job: str) -> dict[str, Any] | None:
+        """See `Outcomes.ended`."""
+        try:
+            result = self._app.AsyncResult(job)
+            state = result.state
+            if state not in FINAL:
+                return None
+            error = result.result if state == FAILURE else None
+        except Exception as trouble:  # noqa: BLE001 - any backend, any trouble
+            _log.info("the result backend can't be asked about job %s: %s", job, trouble)
+            return None
+        if error is None:
+            return {"state": state, "error": None}
+        name, text = type(error).__name__, shorten(str(error), 2000)
+        return {"state": state, "error": {"type": name, "message": text}}

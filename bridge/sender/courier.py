@@ -1,0 +1,285 @@
+"""The courier: the sender thread, which takes what is due out of the lanes and brings it away."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from bridge.errors import QueueUnavailable
+from bridge.journal import Journal
+from bridge.records import AGAIN, BROKEN, OK, STALE, Publication, Receipt
+from bridge.sender.lane import AmendedSource, Lane, LiveSource, is_end
+from bridge.sender.lanes import Counters, Lanes
+from bridge.sender.lease import RENEWALS, own_lease
+from bridge.settings import Settings, hide_credentials
+
+BACKOFF_FIRST: Final = 0.05
+BACKOFF_LAST: Final = 2.0
+BATCH: Final = 500
+#: How often an amendment is tried against states that change under it.
+AMENDMENT_TRIES: Final = 10
+
+_log = logging.getLogger("bridge.sender")
+# Of its own: the global one belongs to the user's task, which may have seeded it.
+_random = random.Random()
+
+
+class Sink(Protocol):
+    """What the courier sends through; `bridge.sender.emitter.Emitter` is the real one."""
+
+    @property
+    def journal(self) -> Journal:
+        """For reading what is amended, and for the lease."""
+
+    def publish(self, publications: list[Publication]) -> list[Receipt]:
+        """Journal and publish, in order; raises QueueUnavailable."""
+
+    def send(self, name: str, data: object, *, to: str, namespace: str) -> None:
+        """Emit past the journal; raises QueueUnavailable."""
+
+    def join(self, sid: str, namespace: str, job: str) -> None:
+        """Make a client a member of a job's room; raises QueueUnavailable."""
+
+
+Call = Callable[[Sink], None]
+
+
+@dataclass
+class _Batch:
+    """Publications on their way, each with its lane; kept as it is until the reply is known."""
+
+    items: list[tuple[Lane, Publication]] = field(default_factory=list)
+
+    def publications(self) -> list[Publication]:
+        return [publication for _, publication in self.items]
+
+
+class Courier:
+    """Sends what waits in lanes, in one daemon thread.
+
+    Args:
+        settings: LEASE, and the journal's name for the log.
+        sink: sends.
+        lanes: what waits.
+        lock: the lanes' lock; `settled` is notified under it.
+        counters: counts what happens.
+
+    Attributes:
+        down: whether the queue is known to be away.
+        settled: notified whenever something was answered, or the queue has gone away.
+        calls: other things to send, in order.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sink: Sink,
+        lanes: Lanes,
+        lock: threading.Lock,
+        counters: Counters,
+    ) -> None:
+        self._settings = settings
+        self._sink = sink
+        self._lanes = lanes
+        self._lock = lock
+        self._counters = counters
+        self._nonce = uuid.uuid4().hex[:16]
+        self._n = 0
+        self._lease = own_lease()
+        self._renew_at = float("-inf")
+        self._in_flight: _Batch | None = None
+        self._backoff = BACKOFF_FIRST
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.down = False
+        self.settled = threading.Condition(lock)
+        self.calls: deque[Call] = deque()
+
+    def kick(self) -> None:
+        """Have the lanes looked at now; starts the thread the first time."""
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(
+                        target=self._loop, name="celery-bridge-sender", daemon=True
+                    )
+                    self._thread.start()
+        if not self._wake.is_set():
+            self._wake.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is on its way, or waits past the lanes."""
+        return bool(self.calls or self._in_flight)
+
+    def _loop(self) -> None:
+        while True:
+            self._wake.wait(self._next_due())
+            self._wake.clear()
+            try:
+                self._pass()
+            except QueueUnavailable as error:
+                self._went_away(error)
+            except Exception:  # noqa: BLE001 - the thread must outlive whatever it met
+                _log.exception("the sender thread met an error, drops what it sent, and goes on")
+                self._drop_in_flight()
+
+    def _next_due(self) -> float | None:
+        now = time.monotonic()
+        wait = self._lanes.seconds_to_next(now)
+        if wait is None or not self._lanes.executing():
+            return wait
+        return min(wait, max(0.0, self._renew_at - now))
+
+    def _pass(self) -> None:
+        """Send what is due, batch by batch."""
+        # Before a first state is told, so that no run is ever seen without its lease.
+        self._renew_lease()
+        if self._in_flight is None:
+            self._in_flight = self._gather()
+        while self._in_flight is not None:
+            receipts = self._sink.publish(self._in_flight.publications())
+            self._came_back()
+            refused = self._settle(self._in_flight, receipts)
+            self._in_flight = None
+            if refused:
+                raise QueueUnavailable(refused)
+            self._in_flight = self._gather()
+        self._make_calls()
+        self._came_back()
+        with self.settled:
+            self.settled.notify_all()
+
+    def _renew_lease(self) -> None:
+        now = time.monotonic()
+        if now < self._renew_at or not self._lanes.executing():
+            return
+        seconds = self._settings.lease
+        self._sink.journal.renew([self._lease], seconds)
+        self._renew_at = now + seconds / RENEWALS
+
+    def _make_calls(self) -> None:
+        while self.calls:
+            action = self.calls.popleft()
+            try:
+                action(self._sink)
+            except QueueUnavailable:
+                self.calls.appendleft(action)
+                raise
+
+    def _drop_in_flight(self) -> None:
+        """Give up a batch that raises what waiting can't heal, so that the next ones get out."""
+        if self._in_flight is not None:
+            self._counters.broken += len(self._in_flight.items)
+            self._in_flight = None
+
+    def _gather(self) -> _Batch | None:
+        now = time.monotonic()
+        batch = _Batch()
+        for lane in self._lanes.due(now):
+            try:
+                self._take(lane, batch, now)
+            except QueueUnavailable:
+                if not batch.items:
+                    raise
+                break
+            if len(batch.items) >= BATCH:
+                break
+        self._lanes.forget_done({id(lane) for lane, _ in batch.items})
+        return batch if batch.items else None
+
+    def _take(self, lane: Lane, batch: _Batch, now: float) -> None:
+        state = None if lane.stale else lane.take_state(self._sink.journal)
+        lane.look_at = now + self._lanes.interval(lane)
+        events = self._lanes.take_events(lane, BATCH - len(batch.items))
+        if state is None:
+            taken = events
+        elif not is_end(state):
+            taken = [state, *events]
+        elif lane.events:
+            # The end comes after all events, and these are more than this batch has room for.
+            lane.send_again()
+            taken = events
+        else:
+            taken = [*events, state]
+        for publication in taken:
+            self._stamp(lane, publication)
+            batch.items.append((lane, publication))
+
+    def _stamp(self, lane: Lane, publication: Publication) -> None:
+        self._n += 1
+        publication.n = self._n
+        publication.nonce = self._nonce
+        publication.run = lane.run
+        # Once the journal knows a run, only the run's number speaks for it: a run that was
+        # superseded must not open another one.
+        publication.start = publication.start and lane.run == 0 and lane.source is not None
+        publication.floor = lane.floor
+        publication.lease = self._lease if isinstance(lane.source, LiveSource) else ""
+
+    def _settle(self, batch: _Batch, receipts: Iterable[Receipt]) -> str:
+        """Note the answers; returns the reason if the server refused some for now."""
+        refused: list[tuple[Lane, Publication]] = []
+        reason = ""
+        with self.settled:
+            for (lane, publication), receipt in zip(batch.items, receipts, strict=True):
+                if receipt.status == AGAIN:
+                    refused.append((lane, publication))
+                    reason = receipt.reason
+                else:
+                    self._note(lane, publication, receipt)
+            self.settled.notify_all()
+        self._lanes.give_back(refused)
+        return reason
+
+    def _note(self, lane: Lane, publication: Publication, receipt: Receipt) -> None:
+        if receipt.status == BROKEN:
+            self._counters.broken += 1
+            _log.error("a %s of job %s was dropped: %s", publication.kind, lane.job, receipt.reason)
+            return
+        self._counters.published += receipt.status == OK
+        lane.floor = max(lane.floor, receipt.rev)
+        lane.acknowledged = True
+        if isinstance(lane.source, AmendedSource):
+            self._note_amendment(lane, receipt)
+            return
+        if receipt.status == STALE:
+            self._counters.stale += 1
+            lane.stale = bool(publication.run_id)
+            return
+        lane.run = receipt.run if publication.run_id else 0
+        lane.receivers = receipt.receivers
+        if receipt.cancel and isinstance(lane.source, LiveSource):
+            lane.source.progress.cancel_requested = True
+
+    def _note_amendment(self, lane: Lane, receipt: Receipt) -> None:
+        if receipt.status == STALE and lane.tries < AMENDMENT_TRIES:
+            lane.tries += 1
+            lane.send_again()
+
+    def _went_away(self, error: QueueUnavailable) -> None:
+        if not self.down:
+            self.down = True
+            self._counters.outages += 1
+            _log.warning(
+                "%s; the newest states and the events are kept and sent when it is back (%s)",
+                error, hide_credentials(self._settings.journal_url),
+            )  # fmt: skip
+            with self.settled:
+                self.settled.notify_all()
+        time.sleep(_random.uniform(self._backoff / 2, self._backoff))
+        self._backoff = min(BACKOFF_LAST, self._backoff * 2)
+        self._wake.set()
+
+    def _came_back(self) -> None:
+        self._backoff = BACKOFF_FIRST
+        if self.down:
+            self.down = False
+            _log.warning("the message queue is back")
