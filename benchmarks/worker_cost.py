@@ -83,7 +83,7 @@ def opener(settings: Settings) -> Callable[[], Progress]:
 
     def open_progress() -> Progress:
         run = Run(job=f"bench-{time.monotonic_ns()}")
-        progress = Progress(run, send_event=events_of(run, outbox), told_end=outbox.ended)
+        progress = Progress(run, send_event=events_of(run, lambda: outbox), told_end=outbox.ended)
         outbox.open(progress)
         return progress
 

@@ -40,6 +40,8 @@ LOG_EVENT: Final = "log"
 MAX_MESSAGE_CHARS: Final = 500
 MAX_ERROR_CHARS: Final = 2000
 MAX_NAME_CHARS: Final = 100
+#: How deeply a payload may be nested: beyond some hundreds, clients and nodes give up.
+MAX_DEPTH: Final = 64
 
 
 class StageRecord(TypedDict):
@@ -109,6 +111,9 @@ class StateRecord(TypedDict):
     meta: dict[str, Any]
 
 
+#: Strings as a whole, so that brackets inside them don't count, and brackets.
+_NESTING: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
 #: The keys that the journal adds; everything else comes from the sender.
 JOURNAL_KEYS: Final = ("rev", "run", "last_seq", "epoch", "runs")
 
@@ -135,7 +140,7 @@ def encode(value: Any, *, what: str, limit: int) -> str:
         limit: the size allowed, in bytes.
 
     Raises:
-        PayloadError: it is not JSON; the message names the reason.
+        PayloadError: it is not JSON, or nested too deeply; the message names the reason.
         PayloadTooLarge: it is larger than `limit`.
     """
     try:
@@ -152,7 +157,25 @@ def encode(value: Any, *, what: str, limit: int) -> str:
         ) from None
     if size > limit:
         raise PayloadTooLarge(what, size, limit)
+    if is_too_deep(text):
+        raise PayloadError(f"{what} is nested more than {MAX_DEPTH} deep: send a flatter one")
     return text
+
+
+def is_too_deep(text: str) -> bool:
+    """Whether JSON text is nested more than `MAX_DEPTH` deep; says so without parsing it."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for mark in _NESTING.finditer(text):
+        sign = mark[0]
+        if sign in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif sign in "]}":
+            depth -= 1
+    return False
 
 
 def check_event_name(name: object, *, ours: bool = False) -> str:
@@ -165,7 +188,7 @@ def check_event_name(name: object, *, ours: bool = False) -> str:
     Raises:
         ReservedName: it is empty, too long, not text, or reserved by the wire contract.
     """
-    if not isinstance(name, str) or not name or len(name) > MAX_NAME_CHARS or "\0" in name:
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARS or not _is_text(name):
         raise ReservedName(f"{name!r} can't be an event's name: 1 to 100 characters are needed")
     if (
         name in RESERVED_NAMES
@@ -177,6 +200,13 @@ def check_event_name(name: object, *, ours: bool = False) -> str:
             f"{LOG_EVENT} (that is progress.log()) or one that starts with {RESERVED_PREFIX!r}"
         )
     return name
+
+
+def _is_text(name: str) -> bool:
+    try:
+        return b"\0" not in name.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def shorten(text: str, limit: int) -> str:
@@ -284,7 +314,7 @@ def amended(
 
 
 def _tail(fields: Mapping[str, Any]) -> str:
-    return json.dumps(fields, separators=(",", ":"))[1:]
+    return json.dumps(fields, separators=(",", ":"), allow_nan=False)[1:]
 
 
 OK: Final = "ok"

@@ -42,7 +42,33 @@ def _url(name: str, value: Any) -> str:
             hide_credentials(text),
             f"a URL is needed that starts with one of {'://, '.join(QUEUE_SCHEMES)}://",
         )
+    _check_address(name, text)
     return text
+
+
+def _check_address(name: str, url: str) -> None:
+    """Find now what would else fail with the first message."""
+    parts = urlsplit(url)
+    shown = hide_credentials(url)
+    if parts.scheme == "redis+sentinel":
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        if not all(re.fullmatch(r".+:\d{1,5}", host) for host in hosts):
+            raise SettingsError(name, shown, "each sentinel needs a host and a port, host:26379")
+        return
+    if parts.scheme == "unix":
+        if not parts.path:
+            raise SettingsError(name, shown, "the path of the socket is missing, unix:///run/redis")
+        return
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if not parts.hostname or port == 0:
+        raise SettingsError(name, shown, "a host and a port from 1 to 65535 are needed")
+    if not re.fullmatch(r"(/\d*)?", parts.path):
+        raise SettingsError(
+            name, shown, "after the host only a database number may come, such as /0"
+        )
 
 
 def _optional_url(name: str, value: Any) -> str | None:

@@ -125,7 +125,7 @@ class Tokens:
             raise Forbidden("a token is needed")
         try:
             data: Any = self._serializer.loads(token)
-        except BadData:
+        except (BadData, UnicodeError):
             raise Forbidden("this token is not one of ours") from None
         return Claims(data["s"], frozenset(data["i"]), dict(data["e"]))
 

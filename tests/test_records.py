@@ -17,6 +17,7 @@ from bridge.records import (
     blank_record,
     check_event_name,
     encode,
+    is_too_deep,
 )
 
 
@@ -58,6 +59,20 @@ def test_size_is_counted_in_bytes_and_the_error_says_both() -> None:
 
 def test_half_a_surrogate_pair_as_in_file_names_still_travels() -> None:
     assert json.loads(encode("a\udcff", what="it", limit=100)) == "a\udcff"
+
+
+@pytest.mark.parametrize(
+    ("text", "too_deep"),
+    [
+        ("[" * 64 + "]" * 64, False),
+        ("[" * 65 + "]" * 65, True),
+        ('{"a":' * 65 + "1" + "}" * 65, True),
+        ("[" + "[]," * 500 + "[]]", False),
+        ('["' + "[" * 500 + '\\"[[[",1]', False),
+    ],
+)
+def test_depth_is_counted_outside_of_strings(text: str, too_deep: bool) -> None:
+    assert is_too_deep(text) == too_deep
 
 
 def test_a_frame_splits_without_parsing_json() -> None:

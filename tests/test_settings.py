@@ -29,6 +29,12 @@ def test_celery_hands_its_configuration_in_lower_case() -> None:
         ("BRIDGE_MESSAGE_QUEUE", "kafka://h", "redis://"),
         ("BRIDGE_MESSAGE_QUEUE", "127.0.0.1:6379", "redis://"),
         ("BRIDGE_MESSAGE_QUEUE", "", "not empty"),
+        ("BRIDGE_MESSAGE_QUEUE", "redis://127.0.0.1:bad/0", "a port from 1 to 65535"),
+        ("BRIDGE_MESSAGE_QUEUE", "redis://127.0.0.1:70000", "a port from 1 to 65535"),
+        ("BRIDGE_MESSAGE_QUEUE", "redis:///0", "a host"),
+        ("BRIDGE_MESSAGE_QUEUE", "redis://host/notadb", "database number"),
+        ("BRIDGE_MESSAGE_QUEUE", "unix://", "path of the socket"),
+        ("BRIDGE_MESSAGE_QUEUE", "redis+sentinel://one,two/0/x", "each sentinel needs"),
         ("BRIDGE_JOURNAL", "sqlite://x", "redis://"),
         ("BRIDGE_CHANNEL", "a b", "letters, digits"),
         ("BRIDGE_NAMESPACE", "bridge", "a / and then"),
@@ -85,6 +91,17 @@ def test_the_journal_is_the_message_queue_unless_it_is_named() -> None:
     assert Settings.load({"message_queue": "redis://a"}, environ={}).journal_url == "redis://a"
     named = Settings.load({"message_queue": "redis://a", "journal": "redis://b"}, environ={})
     assert named.journal_url == "redis://b"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h", "redis://h/", "redis://:p%40@h:1/2?x=1", "rediss://u:p@h:1/0", "valkey://h",
+        "unix:///run/redis.sock?db=1", "redis+sentinel://:p@a:1,b:2/0/service", "redis://[::1]:1/0",
+    ],
+)  # fmt: skip
+def test_every_kind_of_queue_url_passes(url: str) -> None:
+    assert Settings.load({"message_queue": url}, environ={}).message_queue == url
 
 
 def test_variables_of_others_are_left_alone() -> None:

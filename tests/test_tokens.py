@@ -58,7 +58,9 @@ def test_permission_to_cancel_ends_sooner_than_to_watch(tokens: Tokens, clock: C
         tokens.check(token, "watch", job="a")
 
 
-@pytest.mark.parametrize("token", [None, "", "x", 3, ["a"], "a.b.c", "é", "a" * 9000, b"x"])
+@pytest.mark.parametrize(
+    "token", [None, "", "x", 3, ["a"], "a.b.c", "é", "a" * 9000, b"x", "\ud800"]
+)
 def test_no_token_and_no_real_token_are_forbidden(tokens: Tokens, token: object) -> None:
     with pytest.raises(Forbidden):
         tokens.check(token, "watch", job="a")

@@ -22,7 +22,7 @@ from redis.exceptions import (
 
 from bridge.errors import QueueUnavailable
 from bridge.journal.interface import Cancelled, Page, VitalSigns
-from bridge.records import AGAIN, BROKEN, LOST, RANK, Publication, Reading, Receipt
+from bridge.records import AGAIN, BROKEN, LOST, RANK, Publication, Reading, Receipt, is_too_deep
 from bridge.rooms import (
     events_key,
     index_key,
@@ -256,10 +256,18 @@ def _reading(reply: list[Any], since: int) -> Reading:
         )
         snapshot = json.loads(numbers + _text(tail))
     events = [
-        {"name": _text(name), **json.loads(payload)}
+        {"name": _text(name), **_event(_text(payload))}
         for name, payload in zip(flat[::2], flat[1::2], strict=True)
     ]
     return Reading(snapshot, events, bool(gap), int(seq))
+
+
+def _event(payload: str) -> dict[str, Any]:
+    """Decode an event; it must not be nested so deeply that nobody can send it on."""
+    if not is_too_deep(payload):
+        return cast("dict[str, Any]", json.loads(payload))
+    numbers = json.loads(payload[: payload.index(',"at":')] + "}")
+    return {**numbers, "at": None, "data": {"bridge:omitted": "too deep"}}
 
 
 def _text(value: bytes | str) -> str:

@@ -98,10 +98,13 @@ class Answers:
         watches = {job_room(job): (job_room(job),) for job in allowed}
         self._check_room_for(member, watches)
         readings = self._relay.watch(member, watches, list(allowed.items()))
-        told = {job: _told(reading) for job, reading in zip(allowed, readings, strict=True)}
+        told = {
+            job: {"ok": True, "job": job, **_told(reading)}
+            for job, reading in zip(allowed, readings, strict=True)
+        }
         if request.single:
-            (job,) = request.since
-            return {"ok": True, "job": job, **told[job]}
+            (answer,) = told.values()
+            return answer
         answers = {
             job: told[job] if job in told else refusal(refused[job]) for job in request.since
         }

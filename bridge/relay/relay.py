@@ -22,6 +22,7 @@ from bridge.relay.joining import Joining, is_here
 from bridge.relay.members import Member, Members
 from bridge.relay.message import EVENT, Aside, Message, cut_at, messages_of
 from bridge.relay.reader import Reader, Request
+from bridge.relay.sweep import ResultBackend, Sweep
 from bridge.relay.trails import Trail, Trails
 from bridge.rooms import job_room, relay_channel, room_channel, root_room, split_room, user_room
 from bridge.settings import Settings
@@ -64,11 +65,14 @@ class Relay:
         self.reader = Reader(RedisJournal(self._journal_client, settings))
         self._catch_up = CatchUp(self.reader)
         self._joining = Joining(server, self.members)
+        backend = settings.result_backend
+        self._sweep = Sweep(settings, self, ResultBackend(backend) if backend else None)
         #: Messages from the queue that were dropped because they were malformed.
         self.malformed = 0
 
     def start(self) -> None:
         """Start the relay's threads; returns at once."""
+        self._sweep.start()
         self.reader.start()
         self._catch_up.start()
         self._subscriber.start()
@@ -77,10 +81,24 @@ class Relay:
     def stop(self) -> None:
         """Stop listening; clients stay connected."""
         self._stopped.set()
+        self._sweep.stop()
         self._subscriber.stop()
         self._catch_up.stop()
         self.reader.stop()
         self._journal_client.close()
+
+    def followed(self) -> list[tuple[str, int, int]]:
+        """See `bridge.relay.sweep.Followed`."""
+        return [(job, *trail.place) for job, trail in self._trails if trail.aside is None]
+
+    def make_up(self, job: str) -> None:
+        """See `bridge.relay.sweep.Followed`."""
+        with self._lock:
+            trail = self._trails.of(job)
+            if trail.aside is not None:
+                return
+            trail.aside = Aside()
+        self._catch_up.add(self._gap_of_trail(job, trail, trail.place[1]))
 
     @property
     def heard_seconds(self) -> float | None:
@@ -247,11 +265,13 @@ class Relay:
         return None
 
     def _on_lost(self) -> None:
+        self._sweep.disturbed()
         with self._lock:
             for _, trail in self._trails:
                 trail.aside = Aside()
 
     def _on_recovered(self) -> None:
+        self._sweep.disturbed()
         self._server.start_background_task(self._resync)
 
     def _resync(self) -> None:

@@ -123,7 +123,7 @@ class Sweep:
         """Make up for messages that were published and not heard, seen so twice in a row."""
         for sign in signs:
             rev, seq = followed[sign.job]
-            if sign.rev <= rev and sign.seq <= seq:
+            if sign.rev <= rev and (sign.seq <= seq or seq < 0):
                 self._behind.discard(sign.job)
             elif sign.job in self._behind:
                 self._behind.discard(sign.job)

@@ -179,6 +179,7 @@ class Courier:
         if self._in_flight is not None:
             self._counters.broken += len(self._in_flight.items)
             self._in_flight = None
+        time.sleep(BACKOFF_FIRST)
 
     def _gather(self) -> _Batch | None:
         now = time.monotonic()
@@ -190,14 +191,21 @@ class Courier:
                 if not batch.items:
                     raise
                 break
+            except Exception:  # noqa: BLE001 - one job's trouble must not be that of the others
+                self._counters.broken += 1
+                _log.exception("a state of job %s can't be sent", lane.job)
             if len(batch.items) >= BATCH:
                 break
         self._lanes.forget_done({id(lane) for lane, _ in batch.items})
         return batch if batch.items else None
 
     def _take(self, lane: Lane, batch: _Batch, now: float) -> None:
-        state = None if lane.stale else lane.take_state(self._sink.journal)
         lane.look_at = now + self._lanes.interval(lane)
+        try:
+            state = None if lane.stale else lane.take_state(self._sink.journal)
+        except QueueUnavailable:
+            lane.look_at = now
+            raise
         events = self._lanes.take_events(lane, BATCH - len(batch.items))
         if state is None:
             taken = events

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, ParamSpec, TypeVar, overload
@@ -90,23 +91,34 @@ def push_progress(
 
 def _decorate(function: Any, options: Options) -> Callable[..., Any]:
     _check(function)
-    parameters = inspect.signature(function).parameters
-    injected = ARGUMENT in parameters
+    signature = inspect.signature(function)
+    position = _position(signature)
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         with _Execution(options) as progress:
-            if injected and ARGUMENT not in kwargs:
-                kwargs[ARGUMENT] = progress
+            if position is not None and ARGUMENT not in kwargs:
+                if len(args) > position:
+                    args = (*args[:position], progress, *args[position:])
+                else:
+                    kwargs[ARGUMENT] = progress
             progress.returned = returned = function(*args, **kwargs)
             return returned
 
     setattr(wrapper, MARK, options)
-    if injected:
-        # Celery checks a call's arguments against this signature before it sends the task.
-        visible = [p for name, p in parameters.items() if name != ARGUMENT]
-        wrapper.__signature__ = inspect.Signature(visible)  # type: ignore[attr-defined]
+    # Celery checks a call's arguments against this signature before it sends the task.
+    visible = [p for name, p in signature.parameters.items() if name != ARGUMENT]
+    wrapper.__signature__ = signature.replace(parameters=visible)  # type: ignore[attr-defined]
     return wrapper
+
+
+def _position(signature: inspect.Signature) -> int | None:
+    """Where the function takes its progress: behind that many positional arguments."""
+    if ARGUMENT not in signature.parameters:
+        return None
+    if signature.parameters[ARGUMENT].kind is inspect.Parameter.KEYWORD_ONLY:
+        return sys.maxsize
+    return list(signature.parameters).index(ARGUMENT)
 
 
 def _check(function: Any) -> None:
@@ -187,14 +199,13 @@ class _Execution:
 def _begin(task: Any, options: Options) -> Progress:
     settings = settings_of(task.app)
     run = Run.of_request(task, task.request)
-    outbox = outbox_of(settings)
     progress = Progress(
         run,
         unit=options.unit,
         keep_result=options.result,
         limit=settings.max_payload,
-        send_event=events_of(run, outbox),
-        told_end=outbox.ended,
+        send_event=events_of(run, lambda: outbox_of(settings)),
+        told_end=lambda: outbox_of(settings).ended(),
     )
     setattr(task.request, OPEN, progress)
     return progress

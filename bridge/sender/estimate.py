@@ -43,11 +43,13 @@ class Estimator:
     @property
     def rate(self) -> float | None:
         """Units a second, or None as long as there is nothing to tell."""
-        return self._rate / self._weight if self._weight else None
+        rate = self._rate / self._weight if self._weight else None
+        return rate if rate is not None and math.isfinite(rate) else None
 
     def eta(self, total: float | None) -> float | None:
         """Seconds until `total`, or None where that can't be told."""
         rate = self.rate
         if total is None or not rate or rate < 0:
             return None
-        return max(0.0, (total - self._current) / rate)
+        left = max(0.0, (total - self._current) / rate)
+        return left if math.isfinite(left) else None

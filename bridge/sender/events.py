@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from bridge.records import Publication, check_event_name, encode
@@ -59,22 +61,27 @@ def emit(
     if not isinstance(target, str) or not target:
         raise ValueError(f"emit: to={target!r}: a client's sid or a room's name is needed")
     about = progress.job if progress is not None and progress.job else None
-    payload = {"job": about, "rev": None, "run": None, "seq": None, "at": _now()}
+    # A copy: what the caller changes in its data later must not be sent.
+    data = json.loads(text)
+    payload = {"job": about, "rev": None, "run": None, "seq": None, "at": _now(), "data": data}
     where = namespace or settings.namespace
-    outbox_of(settings).call(
-        lambda sink: sink.send(name, {**payload, "data": data}, to=target, namespace=where)
-    )
+    outbox_of(settings).call(lambda sink: sink.send(name, payload, to=target, namespace=where))
 
 
-def events_of(run: Run, outbox: Outbox) -> SendEvent:
-    """Return what sends the events of a run that executes here."""
+def events_of(run: Run, open_outbox: Callable[[], Outbox]) -> SendEvent:
+    """Return what sends the events of a run that executes here.
+
+    Args:
+        run: the run.
+        open_outbox: gives the outbox of the process that calls: a task may fork.
+    """
     root = run.root if run.root and run.root != run.job else ""
 
     def send(name: str, text: str) -> None:
         event = _event(run.job, name, text)
         event.run_id, event.attempt, event.start = run.run_id, run.attempt, True
         event.root, event.user = root, run.user or ""
-        outbox.event(event)
+        open_outbox().event(event)
 
     return send
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from bridge.errors import QueueUnavailable
 from bridge.journal import Journal
 from bridge.records import FINAL, RETRY, Publication, amended, state_publication
 from bridge.sender.progress import Progress
@@ -161,10 +162,13 @@ class Lane:
         """Return the newest state and remember that it was taken."""
         if self.source is None or not self.changed:
             return None
-        sample = self.source.sample()
-        publication = self.source.publication(journal)
-        self._sent = sample
-        return publication
+        sample, before = self.source.sample(), self._sent
+        self._sent = sample  # a state that can't be made is not tried again until it changes
+        try:
+            return self.source.publication(journal)
+        except QueueUnavailable:
+            self._sent = before
+            raise
 
     def send_again(self) -> None:
         """Have the newest state sent again, and at once."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 from celery import current_app, current_task, signals
 from celery.exceptions import Ignore, Reject, Retry
 
-from bridge.errors import InvalidId, SettingsError
+from bridge.errors import InvalidId
 from bridge.records import (
     FAILURE,
     FINAL,
@@ -217,11 +217,10 @@ def _sound(job: object) -> bool:
 def _worker_begins(sender: Any = None, **_: Any) -> None:
     """Bad settings stop the worker at its start; the parent loads what its children share."""
     try:
-        settings = settings_of(getattr(sender, "app", None))
-    except SettingsError as error:
+        open_emitter(settings_of(getattr(sender, "app", None)))
+    except Exception as error:
         # Celery's signals swallow every Exception.
-        raise SystemExit(f"celery-bridge: {error}") from None
-    open_emitter(settings)
+        raise SystemExit(f"celery-bridge: {error}") from error
 
 
 @signals.worker_ready.connect(weak=False)

@@ -6,7 +6,6 @@ keeps a step of a loop at the cost of an assignment.
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Iterable, Iterator, Sized
 from types import TracebackType
@@ -22,22 +21,25 @@ T = TypeVar("T")
 Number = int | float
 #: A record names at most this many stages; older closed ones still count in the overall figure.
 MAX_STAGES: Final = 100
+#: The largest figure: beyond it a browser can't count whole units.
+MAX_FIGURE: Final = 2**53
 _ROUNDING: Final = 1e-9
 
 
 def check_number(name: str, value: object) -> Number:
-    """Return a finite int or float; numpy's and the like are converted.
+    """Return an int or float of at most 2^53; numpy's and the like are converted.
 
     Raises:
         TypeError: it is no number.
-        ValueError: it is infinite, or not a number.
+        ValueError: it is larger, infinite, or not a number.
     """
     if isinstance(value, bool) or not isinstance(value, SupportsIndex | SupportsFloat):
         raise TypeError(f"{name}={value!r}: a number is needed")
     number: Number
     number = operator.index(value) if isinstance(value, SupportsIndex) else float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{name}={value!r}: a finite number is needed")
+    if not -MAX_FIGURE <= number <= MAX_FIGURE:
+        shown = value if isinstance(value, float) else "too large"
+        raise ValueError(f"{name} is {shown}: a finite number of at most 2^53 is needed")
     return number
 
 
@@ -83,19 +85,21 @@ class Meter:
 
         Raises:
             JobCancelled: somebody cancelled the job.
-            TypeError, ValueError: a figure is not a finite number.
+            TypeError, ValueError: a figure is not a finite number of at most 2^53.
         """
         progress = self._progress
         if progress.cancel_requested:
             raise JobCancelled(progress.job)
         if total is not None:
-            self._total = total if total.__class__ is int else check_number("total", total)
+            if total.__class__ is not int or not -MAX_FIGURE <= total <= MAX_FIGURE:
+                total = check_number("total", total)
+            self._total = total
         if current is not None:
+            if current.__class__ is not int or not -MAX_FIGURE <= current <= MAX_FIGURE:
+                current = check_number("current", current)
             if self._current is None:
                 self._count_from(current)
-            self._current = (
-                current if current.__class__ is int else check_number("current", current)
-            )
+            self._current = current
         if message is not None:
             progress.message = message
 
@@ -106,7 +110,7 @@ class Meter:
             JobCancelled: somebody cancelled the job.
             TypeError, ValueError: `n` is not a finite number.
         """
-        self.update((self._current or 0) + (n if n.__class__ is int else check_number("n", n)))
+        self.update((self._current or 0) + check_number("n", n))
 
     def track(
         self, iterable: Iterable[T], total: Number | None = None, description: str | None = None

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, Final
 
+from celery.exceptions import Reject
+
 from bridge.errors import PayloadTooLarge
 from bridge.records import (
     FINAL,
@@ -85,9 +87,9 @@ class Progress(Meter):
     """
 
     __slots__ = (
-        "_estimator", "_limit", "_message", "_meta", "_send_event", "_stages", "_told_end",
+        "_estimator", "_limit", "_message", "_meta", "_send_event", "_stages", "_told_end", "_unit",
         "cancel_requested", "ended_at", "error", "keep_result", "next_at", "raised", "result",
-        "returned", "run", "state", "unit",
+        "returned", "run", "state",
     )  # fmt: skip
 
     def __init__(
@@ -102,7 +104,7 @@ class Progress(Meter):
     ) -> None:
         super().__init__(None)
         self.run = run
-        self.unit = unit
+        self._unit = unit
         self.keep_result = keep_result
         self.state = STARTED
         self.cancel_requested = False
@@ -129,6 +131,11 @@ class Progress(Meter):
     def cancelled(self) -> bool:
         """Whether somebody asked to cancel the job; the next step will raise `JobCancelled`."""
         return self.cancel_requested
+
+    @property
+    def unit(self) -> str | None:
+        """What is counted, e.g. ``"rows"`` or ``"B"``; the decorator sets it."""
+        return self._unit
 
     @property
     def message(self) -> str | None:
@@ -277,17 +284,17 @@ class Progress(Meter):
     def _figures(self) -> tuple[Number | None, Number | None, str | None]:
         """The overall figure: in the task's own unit where it counts one, else in per cent."""
         if not self._used:
-            return self._current, self._total, self.unit
+            return self._current, self._total, self._unit
         if self._total is None:
             return round(100 * self.fraction, 2), 100, "%"
         if self._current is None:
-            return _like(self.fraction * self._total, self._total), self._total, self.unit
+            return _like(self.fraction * self._total, self._total), self._total, self._unit
         own_share = 1.0 - self._used
         if own_share <= 1e-9:
-            return _like(self.fraction * self._total, self._total), self._total, self.unit
+            return _like(self.fraction * self._total, self._total), self._total, self._unit
         whole = self._total / own_share
         done = self._current + self._staged() * whole
-        return _like(done, self._total), _like(whole, self._total), self.unit
+        return _like(done, self._total), _like(whole, self._total), self._unit
 
     def _event(self, name: str, data: Any) -> None:
         text = encode(data, what=f"the data of event {name!r}", limit=self._limit)
@@ -343,7 +350,7 @@ class Meta(MutableMapping[str, Any]):
 def describe_error(error: BaseException) -> ErrorRecord:
     """Return an exception's type and text; never its traceback."""
     try:
-        text = str(error)
+        text = str(error.args[0] if isinstance(error, Reject) else error)
     except Exception:  # noqa: BLE001 - a user's __str__ may do anything
         text = "(its message can't be shown)"
     return {"type": type(error).__name__, "message": shorten(text, MAX_ERROR_CHARS)}

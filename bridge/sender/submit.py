@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from celery import current_app
-from celery.canvas import Signature, _chain, group
+from celery.canvas import Signature, _chain, chord, group
 
 from bridge.records import FAILURE, PENDING
 from bridge.rooms import check_job_id, check_user_id
@@ -23,6 +23,7 @@ from bridge.tokens import Tokens
 
 #: How long `submit` waits for the journal to take PENDING, so that a watcher finds it.
 PENDING_WAIT_SECONDS: Final = 0.2
+MAX_SID_CHARS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,11 @@ def submit(
     Raises:
         TypeError: `task` is a group, or nothing that can be started.
         SettingsError: no secret is set to sign the token with.
-        InvalidId, ValueError: a task_id, user or action is malformed.
+        InvalidId, ValueError: a task_id, user, sid or action is malformed.
         kombu.exceptions.OperationalError: Celery's broker can't be reached; the job is FAILURE.
     """
     name = _name_of(task)
+    _check_sid(sid)
     settings = settings_of()
     job = check_job_id(options.pop("task_id", None) or str(uuid.uuid4()))
     owner = None if user is None else check_user_id(user)
@@ -88,8 +90,9 @@ def submit(
         {} if owner is None else {"user": owner}
     )
     options["headers"] = {**(options.get("headers") or {}), HEADER: header}
+    task, options = _with_id(task, job, options)
     try:
-        _start(task, list(args), dict(kwargs or {}), task_id=job, **options)
+        _start(task, list(args), dict(kwargs or {}), **options)
     except Exception as error:
         outbox.put(job, AmendedSource(record, _not_sent(error)))
         raise
@@ -114,11 +117,32 @@ def _not_sent(error: Exception) -> Callable[[dict[str, Any]], bool]:
 def _name_of(task: Any) -> str:
     if isinstance(task, str) and task:
         return task
-    if isinstance(task, group):
+    last = task.tasks[-1] if isinstance(task, _chain) and task.tasks else task
+    if isinstance(last, group):
         raise TypeError("submit: a group is many jobs: submit its tasks, or a chord of it")
     if isinstance(task, Signature) or hasattr(task, "apply_async"):
         return str(task.name)
     raise TypeError(f"submit({task!r}): a Celery task, a signature or a task's name is needed")
+
+
+def _check_sid(sid: object) -> None:
+    if sid is not None and (not isinstance(sid, str) or not 0 < len(sid) <= MAX_SID_CHARS):
+        raise ValueError(f"submit: sid={sid!r}: a Socket.IO client's id (request.sid) is needed")
+
+
+def _with_id(task: Any, job: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Give the job's id to the task that is the job: the last of a chain, the body of a chord.
+
+    Celery does so by the option ``task_id``, but not in eager mode.
+    """
+    flow: Any = task.clone() if isinstance(task, Signature) else None
+    if isinstance(task, _chain):
+        flow.tasks = [*flow.tasks[:-1], flow.tasks[-1].clone().set(task_id=job)]
+        return flow, options
+    if isinstance(task, chord):
+        flow.body = flow.body.clone().set(task_id=job)
+        return flow, options
+    return task, {**options, "task_id": job}
 
 
 def _root(task: Any, job: str) -> str | None:

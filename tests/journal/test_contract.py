@@ -368,6 +368,14 @@ def test_a_large_answer_is_cut_and_the_reader_asks_on(sender: Sender) -> None:
     assert seen == list(range(1, 41))
 
 
+def test_an_event_that_nobody_could_send_on_is_read_without_its_data(sender: Sender) -> None:
+    body = '"at":1,"data":' + "[" * 900 + "]" * 900 + "}"
+    sender.publish(sender.event(body=body), sender.event())
+    first, second = sender.journal.read([(sender.job, 0)])[0].events
+    assert (first["seq"], first["data"]) == (1, {"bridge:omitted": "too deep"})
+    assert second["data"] == {"é": [1]}
+
+
 def test_everything_expires(sender: Sender, client: Redis, settings: Settings) -> None:
     run = sender.run(user="u")
     sender.publish(sender.state(run, STARTED), sender.event(run))

@@ -11,6 +11,7 @@ from celery import Celery, Task, shared_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 
 from bridge import Progress, current_progress, emit, push_progress
+from bridge.sender.process import outbox_of, settings_of
 
 app = Celery("bridged_tasks")
 app.conf.update(
@@ -161,6 +162,22 @@ def talk() -> None:
     log.info("from %s", "a library")
     log.debug("too quiet")
     logging.getLogger("other").warning("watch out")
+
+
+@app.task
+@push_progress
+def forks(children: int, *, progress: Progress) -> None:
+    progress.emit("parent", {})
+    pids = []
+    for number in range(children):
+        pid = os.fork()
+        if pid == 0:
+            progress.emit("child", {"number": number})
+            outbox_of(settings_of(app)).flush(5)
+            os._exit(0)
+        pids.append(pid)
+    for pid in pids:
+        os.waitpid(pid, 0)
 
 
 @app.task

@@ -60,6 +60,33 @@ def test_under_every_kind_of_task_decorator(app: Celery, bind: bool, shared: boo
         task.delay()
 
 
+def test_celery_checks_the_arguments_of_a_function_without_progress(app: Celery) -> None:
+    @app.task(shared=False)
+    @push_progress
+    def quick(x: int = 1) -> int:
+        return x
+
+    with pytest.raises(TypeError):
+        quick.delay(1, 2)
+
+
+def test_progress_may_stand_anywhere_among_the_arguments(app: Celery) -> None:
+    @app.task(shared=False)
+    @push_progress
+    def middle(a: int, progress: Progress, b: int = 2) -> list[Any]:
+        return [a, b, type(progress).__name__]
+
+    @app.task(shared=False, bind=True)
+    @push_progress
+    def first(self: Any, progress: Progress, a: int) -> list[Any]:
+        return [a, type(progress).__name__]
+
+    assert middle.apply((1, 5)).get() == [1, 5, "Progress"]
+    assert middle.apply((1,), {"b": 3}).get() == [1, 3, "Progress"]
+    assert first.apply((1,)).get() == [1, "Progress"]
+    assert first.apply((), {"a": 1}).get() == [1, "Progress"]
+
+
 def test_an_explicit_progress_is_left_alone() -> None:
     mine = current_progress()
     assert push_progress(lambda *, progress: progress)(progress=mine) is mine

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from celery import Celery
+from celery import Celery, chain, chord, group
 from celery.exceptions import Retry
 
 from bridge import Progress, current_progress, emit, push_progress, submit
@@ -152,6 +152,35 @@ def test_emit_to_another_job_a_room_or_nobody(eager: Eager) -> None:
             wrong()
 
 
+def test_the_job_of_a_chain_is_its_last_task_and_that_of_a_chord_its_body(eager: Eager) -> None:
+    @eager.app.task(shared=False)
+    @push_progress(result=True)
+    def one(previous: object = None) -> str:
+        return current_progress().job
+
+    for flow in (chain(one.s(), one.s()), chord([one.s(), one.s()], one.s())):
+        job = submit(flow)
+        snapshot = eager.snapshot(job.id)
+        assert (snapshot["state"], snapshot["result"]) == ("SUCCESS", job.id)
+        assert len(snapshot["runs"]) == 1
+    with pytest.raises(TypeError, match="group"):
+        submit(chain(one.s(), group(one.s(), one.s())))
+
+
+def test_what_is_sent_to_a_room_is_what_it_was_at_the_call(
+    eager: Eager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+    outbox = outbox_of(eager.settings)
+    monkeypatch.setattr(outbox.courier._sink, "send", lambda name, data, **_: sent.append(data))
+    data = {"n": 0}
+    for number in range(3):
+        data["n"] = number
+        emit("note", data, room="lobby")
+    assert outbox.flush(5)
+    assert [payload["data"]["n"] for payload in sent] == [0, 1, 2]
+
+
 def test_submit_refuses_before_anything_is_started(eager: Eager) -> None:
     ran: list[int] = []
 
@@ -160,12 +189,12 @@ def test_submit_refuses_before_anything_is_started(eager: Eager) -> None:
     def task() -> None:
         ran.append(1)
 
-    from celery import group
-
     for error, arguments in (
         (InvalidId, {"task_id": "a b"}),
         (InvalidId, {"user": "a b"}),
         (ValueError, {"actions": ["fly"]}),
+        (ValueError, {"sid": 5}),
+        (ValueError, {"sid": ""}),
     ):
         with pytest.raises(error):
             submit(task, **arguments)

@@ -215,6 +215,13 @@ def test_a_bridged_function_that_is_called_by_another_is_the_same_run(jobs: Jobs
     assert snapshot["message"] == "half"
 
 
+def test_a_forked_child_of_a_task_tells_its_events_itself(jobs: Jobs) -> None:
+    job = submit(tasks.forks, [3])
+    jobs.wait_for(job.id, "SUCCESS")
+    names = [event["name"] for event in jobs.events(job.id)]
+    assert sorted(names) == ["child", "child", "child", "parent"]
+
+
 def test_programming_errors_are_raised_in_the_task(jobs: Jobs) -> None:
     job = submit(tasks.bad_events)
     jobs.wait_for(job.id, "SUCCESS")

@@ -27,6 +27,13 @@ def progress(sent: list[tuple[str, Any]]) -> Progress:
     )
 
 
+def deep(levels: int) -> list[Any]:
+    nested: list[Any] = []
+    for _ in range(levels):
+        nested = [nested]
+    return nested
+
+
 def figures(progress: Progress) -> tuple[Any, Any, Any]:
     record = progress.record(0.0)
     return record["current"], record["total"], record["unit"]
@@ -81,6 +88,30 @@ def test_a_figure_that_is_not_finite_is_a_value_error(progress: Progress, value:
         progress.update(current=value)
     with pytest.raises(ValueError, match="finite"):
         progress.update(total=value)
+
+
+@pytest.mark.parametrize("value", [10**400, 2**53 + 1, -(2**60), 1e308])
+def test_a_figure_that_a_browser_cannot_count_is_a_value_error(
+    progress: Progress, value: float
+) -> None:
+    for call in (
+        lambda: progress.update(current=value),
+        lambda: progress.update(total=value),
+        lambda: progress.advance(value),
+        lambda: progress.track([], total=value),
+    ):
+        with pytest.raises(ValueError, match="at most 2"):
+            call()
+    assert figures(progress) == (None, None, "rows")
+
+
+def test_nothing_infinite_is_ever_told(progress: Progress) -> None:
+    progress.update(0, total=2**53)
+    progress.record(0.0)
+    progress.update(5e-324)
+    record = progress.record(1e9)
+    assert record["eta"] is None or record["eta"] < 1e300
+    json.dumps(record, allow_nan=False)
 
 
 def test_other_kinds_of_numbers_are_converted(progress: Progress) -> None:
@@ -173,6 +204,10 @@ def test_events_are_checked_at_the_call(progress: Progress, sent: list[tuple[str
         progress.emit("row", {"at": object()})
     with pytest.raises(PayloadTooLarge):
         progress.emit("row", "x" * 1000)
+    with pytest.raises(PayloadError, match="deep"):
+        progress.emit("row", deep(100))
+    with pytest.raises(ReservedName):
+        progress.emit("\ud800x", {})
     assert sent == [("row", {"line": 7})]
 
 

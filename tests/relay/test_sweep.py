@@ -1,0 +1,239 @@
+"""The sweep: workers that died, messages that were not heard, and verdicts that are undone."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from bridge.errors import QueueUnavailable
+from bridge.journal import connect
+from bridge.relay.sweep import Sweep
+from bridge.rooms import lease_key
+from bridge.settings import Settings
+from tests.conftest import RedisServer, wait_until
+from tests.nodes import SECRET, Client, Worker, running
+
+pytestmark = pytest.mark.redis
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Watching:
+    """Plays the relay: what its clients watch."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, tuple[int, int]] = {}
+        self.made_up: list[str] = []
+
+    def followed(self) -> list[tuple[str, int, int]]:
+        return [(job, *place) for job, place in self.jobs.items()]
+
+    def make_up(self, job: str) -> None:
+        self.made_up.append(job)
+
+
+class Outcomes:
+    def __init__(self) -> None:
+        self.known: dict[str, dict[str, Any]] = {}
+
+    def ended(self, job: str) -> dict[str, Any] | None:
+        return self.known.get(job)
+
+
+class Ward:
+    """A sweep, what it looks after, and a worker whose life is in the test's hands."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.worker = Worker(settings)
+        self.clock = Clock()
+        self.watching = Watching()
+        self.outcomes = Outcomes()
+        self.sweep = Sweep(settings, self.watching, self.outcomes, self.clock)
+        self.clock.now += settings.lease + 1
+
+    def state(self, job: str, state: str = "PROGRESS", **fields: Any) -> int:
+        publication = self.worker.state_publication(job, state, **fields)
+        publication.lease = "a-lease"
+        publication.start = True
+        (receipt,) = self.worker.journal.publish([publication])
+        assert receipt.status == "ok"
+        return receipt.rev
+
+    def live(self) -> None:
+        self.worker.journal.renew(["a-lease"], 100)
+
+    def die(self) -> None:
+        connect(self.settings.journal_url).delete(lease_key(self.settings.channel, "a-lease"))
+
+    def snapshot(self, job: str) -> dict[str, Any]:
+        snapshot = self.worker.journal.read([(job, -1)])[0].snapshot
+        assert snapshot is not None
+        return snapshot
+
+
+@pytest.fixture
+def ward(settings: Settings) -> Ward:
+    return Ward(settings)
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_job_whose_worker_died_is_lost_and_comes_back_with_a_sign_of_life(
+    ward: Ward, watched: bool
+) -> None:
+    ward.live()
+    rev = ward.state("j", redeliverable=True, current=5)
+    if watched:
+        ward.watching.jobs["j"] = (rev, 0)
+    ward.sweep.sweep()
+    assert ward.snapshot("j")["state"] == "PROGRESS"
+    ward.die()
+
+    ward.sweep.sweep()
+
+    lost = ward.snapshot("j")
+    assert (lost["state"], lost["current"]) == ("LOST", 5)
+    assert lost["lost_at"] > time.time() - 60
+    assert lost["runs"][-1]["state"] == "LOST"
+    ward.sweep.sweep()
+    assert ward.snapshot("j")["rev"] == lost["rev"], "said once"
+    ward.state("j", current=6)
+    assert ward.snapshot("j")["state"] == "PROGRESS"
+
+
+def test_a_job_that_cannot_come_back_fails_and_its_worker_may_still_say_otherwise(
+    ward: Ward,
+) -> None:
+    ward.state("j", redeliverable=False)
+    ward.sweep.sweep()
+    assert ward.snapshot("j")["state"] == "LOST"
+    ward.sweep.sweep()
+    failed = ward.snapshot("j")
+    assert (failed["state"], failed["error"]["type"]) == ("FAILURE", "WorkerLost")
+    ward.sweep.sweep()
+    assert ward.snapshot("j")["rev"] == failed["rev"]
+    ward.state("j", "SUCCESS")
+    assert ward.snapshot("j")["state"] == "SUCCESS"
+
+
+def test_a_lost_job_that_never_comes_back_fails_in_the_end(settings: Settings) -> None:
+    ward = Ward(Settings.load({"message_queue": settings.message_queue, "channel": settings.channel,
+                               "secret_key": SECRET, "lost_final": 1}, environ={}))  # fmt: skip
+    ward.state("j", redeliverable=True)
+    ward.sweep.sweep()
+    assert ward.snapshot("j")["state"] == "LOST"
+
+    def failed() -> bool:
+        ward.sweep.sweep()
+        return bool(ward.snapshot("j")["state"] == "FAILURE")
+
+    wait_until(failed)
+
+
+def test_a_job_given_up_may_be_started_again_under_its_id(ward: Ward) -> None:
+    ward.state("j", redeliverable=False, attempt=2)
+    ward.sweep.sweep()
+    ward.sweep.sweep()
+    again = ward.worker.state_publication("j", "STARTED")
+    again.run_id, again.start = "another", True
+    assert ward.worker.journal.publish([again])[0].status == "ok"
+
+
+def test_the_result_backend_knows_better(ward: Ward) -> None:
+    ward.state("j", redeliverable=True)
+    ward.outcomes.known["j"] = {"state": "SUCCESS", "error": None}
+    ward.sweep.sweep()
+    assert ward.snapshot("j")["state"] == "SUCCESS"
+
+
+def test_no_verdict_falls_within_one_lease_after_a_disturbance(ward: Ward) -> None:
+    ward.state("j", redeliverable=True)
+    ward.sweep.disturbed()
+    ward.clock.now += ward.settings.lease - 1
+    ward.sweep.sweep()
+    assert ward.snapshot("j")["state"] == "PROGRESS"
+    ward.clock.now += 2
+    ward.sweep.sweep()
+    assert ward.snapshot("j")["state"] == "LOST"
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RETRY", "SUCCESS", "FAILURE", "REVOKED"])
+def test_a_job_that_no_worker_holds_is_left_alone(ward: Ward, state: str) -> None:
+    if state == "PENDING":
+        ward.worker.state("j", state)
+    else:
+        ward.state("j", state)
+    ward.watching.jobs["j"] = (0, 0)
+    ward.sweep.sweep()
+    assert ward.snapshot("j")["state"] == state
+
+
+def test_what_was_not_heard_is_made_up_for_if_it_is_still_missing_the_next_time(
+    ward: Ward,
+) -> None:
+    ward.live()
+    rev = ward.state("j")
+    ward.watching.jobs["j"] = (rev, 0)
+    ward.worker.event("j")
+    ward.sweep.sweep()
+    assert ward.watching.made_up == [], "it may just be on its way"
+    ward.sweep.sweep()
+    assert ward.watching.made_up == ["j"]
+    ward.watching.jobs["j"] = (rev, 1)
+    ward.sweep.sweep()
+    ward.sweep.sweep()
+    assert ward.watching.made_up == ["j"]
+
+
+def test_one_node_at_a_time_looks_after_what_nobody_watches(ward: Ward) -> None:
+    other = Sweep(ward.settings, Watching(), None, ward.clock)
+    assert ward.sweep._is_turn()
+    assert not other._is_turn()
+    assert ward.sweep._is_turn(), "and goes on doing so"
+
+
+def test_jobs_that_expired_are_no_longer_listed_as_running(ward: Ward) -> None:
+    ward.live()
+    ward.state("j")
+    client = connect(ward.settings.journal_url)
+    client.delete(f"{ward.settings.channel}:{{j}}:state")
+    ward.sweep.sweep()
+    assert ward.worker.journal.running(10) == []
+
+
+def test_a_journal_that_is_away_is_told(own_redis: RedisServer, channel: str) -> None:
+    settings = Settings.load(
+        {"message_queue": own_redis.url, "channel": channel, "secret_key": SECRET}, environ={}
+    )
+    sweep = Sweep(settings, Watching(), None)
+    own_redis.stop()
+    with pytest.raises(QueueUnavailable):
+        sweep.sweep()
+
+
+def test_a_watcher_of_a_real_node_is_told_that_the_worker_died(
+    redis_url: str, channel: str
+) -> None:
+    given = {"message_queue": redis_url, "channel": channel, "secret_key": SECRET, "lease": 1}
+    settings = Settings.load(given, environ={})
+    ward = Ward(settings)
+    ward.live()
+    ward.state("j", redeliverable=True, current=3)
+    with running(settings, BRIDGE_LEASE="1") as node:
+        client = Client(node.url)
+        token = ward.worker.tokens.issue(jobs="j")
+        assert client.ask("watch", {"job": "j", "token": token})["snapshot"]["state"] == "PROGRESS"
+        ward.die()
+        wait_until(
+            lambda: (
+                "LOST" in [data["state"] for name, data in client.received if name == "progress"]
+            )
+        )
+        client.close()
