@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import PayloadError, PayloadTooLarge, ReservedName
+from bridge.frames import Frame
 from bridge.records import (
     JOURNAL_KEYS,
     RESERVED_NAMES,
-    Frame,
     StateRecord,
     blank_record,
     check_event_name,

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from engineio.packet import MESSAGE, Packet
 
-from bridge.records import Frame, Reading
+from bridge.frames import Frame
+from bridge.records import Reading
 
 STATE: Final = "state"
 EVENT: Final = "event"

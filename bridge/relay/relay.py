@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bridge.errors import QueueUnavailable, Unavailable
+from bridge.frames import Frame
 from bridge.journal import RedisJournal, connect
 from bridge.message_queue.subscriber import Subscriber, Ticket
-from bridge.records import Frame, Reading
+from bridge.records import Reading
 from bridge.relay.catch_up import CatchUp, Gap
 from bridge.relay.fanout import Fanout
 from bridge.relay.joining import Joining, is_here

@@ -23,6 +23,7 @@ Number = int | float
 MAX_STAGES: Final = 100
 #: The largest figure: beyond it a browser can't count whole units.
 MAX_FIGURE: Final = 2**53
+_MIN_FIGURE: Final = -(2**53)
 _ROUNDING: Final = 1e-9
 
 
@@ -37,7 +38,7 @@ def check_number(name: str, value: object) -> Number:
         raise TypeError(f"{name}={value!r}: a number is needed")
     number: Number
     number = operator.index(value) if isinstance(value, SupportsIndex) else float(value)
-    if not -MAX_FIGURE <= number <= MAX_FIGURE:
+    if not _MIN_FIGURE <= number <= MAX_FIGURE:
         shown = value if isinstance(value, float) else "too large"
         raise ValueError(f"{name} is {shown}: a finite number of at most 2^53 is needed")
     return number
@@ -91,11 +92,11 @@ class Meter:
         if progress.cancel_requested:
             raise JobCancelled(progress.job)
         if total is not None:
-            if total.__class__ is not int or not -MAX_FIGURE <= total <= MAX_FIGURE:
+            if total.__class__ is not int or not _MIN_FIGURE <= total <= MAX_FIGURE:
                 total = check_number("total", total)
             self._total = total
         if current is not None:
-            if current.__class__ is not int or not -MAX_FIGURE <= current <= MAX_FIGURE:
+            if current.__class__ is not int or not _MIN_FIGURE <= current <= MAX_FIGURE:
                 current = check_number("current", current)
             if self._current is None:
                 self._count_from(current)

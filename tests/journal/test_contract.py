@@ -14,6 +14,7 @@ import pytest
 from redis import Redis
 
 from bridge.errors import QueueUnavailable
+from bridge.frames import Frame
 from bridge.journal import RedisJournal, connect
 from bridge.records import (
     FAILURE,
@@ -25,7 +26,6 @@ from bridge.records import (
     STALE,
     STARTED,
     SUCCESS,
-    Frame,
     Publication,
     Receipt,
     state_publication,

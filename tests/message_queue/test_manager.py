@@ -12,7 +12,8 @@ import socketio
 from redis import Redis
 
 from bridge.errors import QueueUnavailable
-from bridge.records import Frame, state_publication
+from bridge.frames import Frame
+from bridge.records import state_publication
 from bridge.rooms import relay_channel
 from bridge.sender.emitter import Emitter
 from bridge.sender.progress import Progress
