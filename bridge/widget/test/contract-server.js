@@ -36,7 +36,10 @@ export class ContractServer {
   }
 
   async close() {
-    await this.io.close();
+    const closed = this.io.close();
+    // Else it waits for whatever request a browser has just begun, and that for an answer.
+    this.http.closeAllConnections();
+    await closed;
   }
 
   page(path, content, headers = {}) {
