@@ -59,6 +59,9 @@ class BridgeNamespace(Namespace):  # type: ignore[misc]  # Flask-SocketIO has no
             if member is None:
                 raise BadRequest("this client has disconnected")
             return self._answer(relay, answers, member, event, tuple(arguments))
+        except BadRequest as error:
+            relay.counters.add(f"refused.{error.code}")
+            return refusal(error)
         except Refused as error:
             return refusal(error)
         except Exception:  # noqa: BLE001 - a fault of ours must not cost the client its connection
