@@ -1,7 +1,7 @@
-"""A client in Python: what one knows of a job, and a connection that keeps it current.
+"""A client in Python: `Watch` follows a job on a web node over Socket.IO.
 
-`JobView` is the client's rule, pure: messages in, changes out. `Watch` feeds it from a web node
-over Socket.IO, reconnects, and resumes where it was.
+It reconnects, resumes where it was, and renews its token. What the messages mean is told by
+`bridge.job_view`.
 
     with Watch("http://127.0.0.1:5000", job, token=token) as changes:
         for change in changes:
@@ -13,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import queue
+import random
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final
 
@@ -31,228 +31,21 @@ from bridge.errors import (
     Unavailable,
     UnknownJob,
 )
-from bridge.records import FINAL
+from bridge.job_view import Change, Effect, EventChange, GapChange, Hole, JobView, StateChange
 
-#: Live messages that are set aside at most; what is beyond is found again as a hole.
-MAX_ASIDE: Final = 2000
-#: Revs of told events that are remembered, as many as a journal keeps events by default.
-REVS_KEPT: Final = 1000
-#: After so many answers that fill nothing, a hole is told as a gap.
-FUTILE_ANSWERS: Final = 2
+#: Fresh tokens in a row that the node may refuse as expired, and failed tries to get one.
+TOKEN_TRIES: Final = 3
+#: What the node tells when a token has run out; by then it has ended the watch.
+EXPIRED_EVENT: Final = "bridge:expired"
+#: How long an answer may take.
+ANSWER_SECONDS: Final = 10
+
+__all__ = ["Change", "EventChange", "GapChange", "JobView", "StateChange", "Watch"]
 
 _REFUSALS: Final = {
     kind.code: kind
     for kind in (BadRequest, Expired, Finished, Forbidden, TooMany, Unavailable, UnknownJob)
 }
-
-
-@dataclass(frozen=True, slots=True)
-class StateChange:
-    """The job's newest state."""
-
-    state: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class EventChange:
-    """An event of the job, in order."""
-
-    name: str
-    event: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class GapChange:
-    """Events that are gone for good: `first` to `last`; None: nobody can know how many."""
-
-    first: int
-    last: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """Events are missing: watch again with `since`."""
-
-    since: int
-
-
-Change = StateChange | EventChange | GapChange
-Effect = Change | Hole
-
-
-class JobView:
-    """What one client knows of one job.
-
-    Before each watch call `asking`, and give it the answer by `answered`; give it every live
-    message by `live`. Each returns what changed, in the order in which it is to be told.
-
-    Args:
-        since: the seq of the last event that is known already.
-
-    Attributes:
-        state: the newest state record, None before any.
-        seq: the highest event seq up to which nothing is missing.
-    """
-
-    def __init__(self, since: int = 0) -> None:
-        self.state: dict[str, Any] | None = None
-        self.seq = since
-        self._epoch: int | None = None
-        self._first_rev = 0
-        self._event_rev = 0
-        self._waiting = True
-        self._futile = 0
-        self._aside_state: dict[str, Any] | None = None
-        self._aside: dict[int, tuple[str, dict[str, Any]]] = {}
-        self._told: dict[int, None] = {}
-        self._effects: list[Effect] = []
-
-    @property
-    def complete(self) -> bool:
-        """Whether the job has ended, and nothing of it is missing or on its way."""
-        ended = self.state is not None and self.state["state"] in FINAL
-        return ended and not self._waiting and self._missing() is None
-
-    def asking(self) -> int:
-        """A watch goes out; returns the ``since`` to ask with."""
-        self._waiting = True
-        return self.seq
-
-    def live(self, name: str, message: Mapping[str, Any]) -> list[Effect]:
-        """Take a live message; it is set aside until the answer to a watch is there.
-
-        Args:
-            name: the Socket.IO event's name.
-            message: its payload; one without a rev and seq (sent to a room or a client) is told
-                as it comes.
-        """
-        if name == "progress":
-            if not self._waiting:
-                self._apply_state(dict(message))
-            elif self._aside_state is None or message["rev"] > self._aside_state["rev"]:
-                self._aside_state = dict(message)
-        elif message.get("seq") is None:
-            self._effects.append(EventChange(name, dict(message)))
-        elif len(self._aside) < MAX_ASIDE:
-            self._aside[message["rev"]] = (name, dict(message))
-        if not self._waiting:
-            self._settle()
-        return self._taken()
-
-    def answered(self, answer: Mapping[str, Any], since: int) -> list[Effect]:
-        """Take the answer to a watch.
-
-        Args:
-            answer: ``snapshot``, ``events`` and ``gap`` of the ack.
-            since: what was asked with.
-        """
-        self._waiting = False
-        before = self.seq
-        snapshot = answer["snapshot"]
-        restarted = snapshot is not None and self._is_other_journal(snapshot)
-        if restarted:
-            self._restart(snapshot)
-        if since <= self.seq:
-            self._apply_events(answer, snapshot)
-        if snapshot is not None:
-            self._apply_state(snapshot)
-        self._futile = 0 if restarted or self.seq > before else self._futile + 1
-        self._settle()
-        return self._taken()
-
-    def _apply_events(self, answer: Mapping[str, Any], snapshot: dict[str, Any] | None) -> None:
-        for event in answer["events"]:
-            if event["seq"] <= self.seq:
-                continue
-            if event["seq"] > self.seq + 1:
-                # The answer is what the journal has, so what is missing in it is not retained.
-                self._skip_to(event["seq"] - 1)
-            payload = {key: value for key, value in event.items() if key != "name"}
-            self._apply_event(event["name"], payload)
-        last = snapshot["last_seq"] if snapshot is not None else 0
-        if answer["gap"] and not answer["events"] and last > self.seq:
-            self._skip_to(last)
-
-    def _apply_state(self, state: dict[str, Any]) -> None:
-        if self.state is not None and state["rev"] <= self.state["rev"]:
-            return
-        if self._is_other_journal(state):
-            self._restart(state)
-        self._epoch = state["epoch"]
-        self.state = state
-        self._effects.append(StateChange(state))
-
-    def _apply_event(self, name: str, event: dict[str, Any]) -> None:
-        self.seq = event["seq"]
-        self._event_rev = event["rev"]
-        self._first_rev = self._first_rev or event["rev"]
-        if event["rev"] in self._told:
-            return
-        self._told[event["rev"]] = None
-        if len(self._told) > REVS_KEPT:
-            del self._told[next(iter(self._told))]
-        self._effects.append(EventChange(name, event))
-
-    def _is_other_journal(self, state: Mapping[str, Any]) -> bool:
-        """Whether the journal that a state comes from is not the one that counted our events."""
-        if self._epoch is None:
-            recounted = state["last_seq"] < self.seq and state["rev"] > self._event_rev
-            return bool(recounted or 0 < self._first_rev < state["epoch"])
-        return bool(state["epoch"] > self._epoch)
-
-    def _restart(self, state: Mapping[str, Any]) -> None:
-        """The journal was lost, and its successor counts from 1; what was between is unknown."""
-        self._effects.append(GapChange(self.seq + 1, None))
-        self.seq = self._first_rev = self._event_rev = self._futile = 0
-        epoch = self._epoch = state["epoch"]
-        self._aside = {rev: event for rev, event in self._aside.items() if rev >= epoch}
-
-    def _skip_to(self, seq: int) -> None:
-        self._effects.append(GapChange(self.seq + 1, seq))
-        self.seq = seq
-
-    def _settle(self) -> None:
-        """Apply what was set aside as far as it follows; tell a hole, or a gap if asking fails."""
-        state, self._aside_state = self._aside_state, None
-        if state is not None and self._is_other_journal(state):
-            self._apply_state(state)
-        self._follow()
-        if state is not None:
-            self._apply_state(state)
-        target = self._missing()
-        if target is None:
-            self._futile = 0
-        elif self._futile >= FUTILE_ANSWERS and target > self.seq:
-            self._futile = 0
-            self._skip_to(target)
-            self._settle()
-        else:
-            self._effects.append(Hole(self.seq))
-
-    def _follow(self) -> None:
-        for rev in sorted(self._aside):
-            name, event = self._aside[rev]
-            if rev <= self._event_rev or rev < (self._epoch or 0) or rev in self._told:
-                del self._aside[rev]
-            elif event["seq"] == self.seq + 1:
-                del self._aside[rev]
-                self._apply_event(name, event)
-            elif event["seq"] <= self.seq and self._futile:
-                # A newer rev under a number that was used: only a new journal explains it, and
-                # the answer to the last watch should have told its epoch.
-                del self._aside[rev]
-
-    def _missing(self) -> int | None:
-        """Return the seq up to which events are missing, None if none are."""
-        if self._aside:
-            lowest: int = min(event["seq"] for _, event in self._aside.values())
-            return max(lowest - 1, self.seq)
-        last: int = self.state["last_seq"] if self.state is not None else 0
-        return last if last > self.seq else None
-
-    def _taken(self) -> list[Effect]:
-        effects, self._effects = self._effects, []
-        return effects
 
 
 class Watch:
@@ -264,7 +57,8 @@ class Watch:
     Args:
         url: the node's address, e.g. ``http://127.0.0.1:5000``.
         job: the job's id.
-        token: permission to watch it; None where the node is public.
+        token: permission to watch it; None where the node is public. A function that returns one
+            is called at first, and again each time that the token has expired.
         namespace: the bridge's Socket.IO namespace.
         since: the seq of the last event that is known already.
         connect_seconds: how long the first connection may take.
@@ -274,7 +68,7 @@ class Watch:
         self,
         url: str,
         job: str,
-        token: str | None = None,
+        token: str | Callable[[], str] | None = None,
         *,
         namespace: str = "/bridge",
         since: int = 0,
@@ -283,10 +77,13 @@ class Watch:
         self.view = JobView(since)
         self._url = url
         self._job = job
-        self._token = token
+        self._fresh_token = token if callable(token) else None
+        self._token = None if callable(token) else token
+        self._token_lock = threading.Lock()
+        self._actions: tuple[str, ...] = ()
         self._namespace = namespace
         self._connect_seconds = connect_seconds
-        #: Live messages, and None for "connected anew".
+        #: Live messages, and None for "watch anew".
         self._arrived: queue.Queue[tuple[str, dict[str, Any]] | None] = queue.Queue()
         self._closed = threading.Event()
         self._client = socketio.Client(
@@ -294,6 +91,11 @@ class Watch:
         )
         self._client.on("*", self._on_event, namespace=namespace)
         self._client.on("connect", lambda: self._arrived.put(None), namespace=namespace)
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What the token allows, ``watch`` and maybe ``cancel``; empty before the first answer."""
+        return self._actions
 
     def __iter__(self) -> Iterator[Change]:
         """Yield changes until the job has ended and nothing of it is missing.
@@ -321,6 +123,23 @@ class Watch:
     ) -> None:
         self.close()
 
+    def cancel(self) -> None:
+        """Ask the job to stop; it has stopped when its state is REVOKED.
+
+        Any thread may call it while the watch is iterated.
+
+        Raises:
+            Refused: the node says no: `Forbidden` or `Expired` (permission to watch is not
+                permission to cancel), `Finished`, `UnknownJob`; `Unavailable` without an answer.
+        """
+        if not self._client.connected:
+            self._connect()
+        answer = self._ask("cancel", {"job": self._job})
+        if answer is None:
+            raise Unavailable("the node did not answer to cancel")
+        if not answer.get("ok"):
+            raise _refused(answer)
+
     def close(self) -> None:
         """End the connection and the iteration."""
         self._closed.set()
@@ -346,8 +165,9 @@ class Watch:
 
     def _on_event(self, name: str, message: Any = None, *_others: Any) -> None:
         # Other processes may emit whatever they like to the job's room by python-socketio.
-        if isinstance(message, dict) and message.get("job", self._job) == self._job:
-            self._arrived.put((name, message))
+        if not isinstance(message, dict) or message.get("job", self._job) != self._job:
+            return
+        self._arrived.put(None if name == EXPIRED_EVENT else (name, message))
 
     def _told(self, effects: list[Effect]) -> Iterator[Change]:
         """Tell changes; fill holes by watching again, until the answers leave none."""
@@ -362,18 +182,75 @@ class Watch:
 
     def _watch(self) -> list[Effect]:
         since = self.view.asking()
-        request: dict[str, Any] = {"job": self._job, "since": since}
-        if self._token is not None:
-            request["token"] = self._token
-        try:
-            answer = self._client.call("watch", request, namespace=self._namespace, timeout=10)
-        except socketio.exceptions.SocketIOError:
+        answer = self._ask("watch", {"job": self._job, "since": since})
+        if answer is None:
             # With the connection gone, the next one asks again.
             return [Hole(since)] if self._client.connected else []
         if answer.get("ok"):
+            self._actions = tuple(map(str, answer.get("actions") or ()))
             return self.view.answered(answer, since)
-        error = _REFUSALS.get(answer.get("error"), Refused)
-        if error is not Unavailable:
-            raise error(answer.get("message", "the node refuses"))
+        error = _refused(answer)
+        if not isinstance(error, Unavailable):
+            raise error
         self._closed.wait(1.0)
         return [Hole(since)]
+
+    def _ask(self, event: str, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the node's answer, None if there is none in time; renew an expired token.
+
+        Raises:
+            Expired: there is no fresh token.
+        """
+        token = self._token or self._renewed(None)
+        for tries in range(TOKEN_TRIES + 1):
+            with_token = request if token is None else {**request, "token": token}
+            try:
+                said = self._client.call(
+                    event, with_token, namespace=self._namespace, timeout=ANSWER_SECONDS
+                )
+            except socketio.exceptions.SocketIOError:
+                return None
+            answer: dict[str, Any] = said if isinstance(said, dict) else {}
+            expired = answer.get("error") == Expired.code and self._fresh_token is not None
+            if not expired or tries == TOKEN_TRIES or self._closed.is_set():
+                break
+            self._pause(tries)
+            token = self._renewed(token)
+        return answer
+
+    def _renewed(self, refused: str | None) -> str | None:
+        """Return a token other than the refused one, if there is a way to get it.
+
+        Raises:
+            Expired: the function failed time and again.
+        """
+        if self._fresh_token is None:
+            return refused
+        with self._token_lock:
+            # Another thread may have been quicker.
+            if self._token in (None, refused):
+                self._token = self._granted(self._fresh_token)
+            return self._token
+
+    def _granted(self, fresh_token: Callable[[], str]) -> str:
+        for tries in range(TOKEN_TRIES):
+            try:
+                token = fresh_token()
+            except Exception as error:
+                if tries + 1 == TOKEN_TRIES or self._closed.is_set():
+                    raise Expired(f"no fresh token: {type(error).__name__}: {error}") from error
+                self._pause(tries + 1)
+            else:
+                break
+        if not isinstance(token, str) or not token:
+            raise Expired(f"no fresh token: the function returned {type(token).__name__}")
+        return token
+
+    def _pause(self, tries: int) -> None:
+        """Wait before a further try: not before the first, then longer and longer."""
+        self._closed.wait((2**tries - 1) * random.uniform(0.1, 0.2))
+
+
+def _refused(answer: Mapping[str, Any]) -> Refused:
+    kind = _REFUSALS.get(str(answer.get("error")), Refused)
+    return kind(str(answer.get("message") or "the node refuses"))

@@ -11,7 +11,8 @@ import re
 from bridge.errors import InvalidId
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_.:@=+-]{1,200}")
-_USER_ID = re.compile(r"[^\s{}\x00-\x1f\x7f]{1,200}")
+#: Half a surrogate pair can't be sent to Redis.
+_USER_ID = re.compile(r"[^\s{}\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 
 
 def check_job_id(job: object) -> str:

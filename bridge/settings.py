@@ -161,6 +161,13 @@ def _number(kind: type[int] | type[float], low: float, high: float, unit: str) -
     return parse
 
 
+def _optional(parser: Parser) -> Parser:
+    def parse(name: str, value: Any) -> Any:
+        return None if value in (None, "") else parser(name, value)
+
+    return parse
+
+
 def _setting(default: Any, parser: Parser, *, secret: bool = False) -> Any:
     return field(default=default, repr=not secret, metadata={"parser": parser})
 
@@ -192,6 +199,15 @@ class Settings:
     flush_timeout: float = _setting(2.0, _number(float, 0, 60, "seconds"))
     max_payload: int = _setting(65536, _number(int, 256, 16_777_216, "bytes"))
     max_watches: int = _setting(200, _number(int, 1, 100_000, "watches a client"))
+    max_clients_address: int | None = _setting(
+        None, _optional(_number(int, 1, 1_000_000, "connections of an address"))
+    )
+    max_clients_user: int = _setting(50, _number(int, 1, 1_000_000, "connections of a user"))
+    messages_rate: int = _setting(20, _number(int, 1, 100_000, "messages a second and client"))
+    max_message: int = _setting(262_144, _number(int, 1024, 16_777_216, "bytes"))
+    max_depth: int = _setting(32, _number(int, 4, 500, "levels"))
+    quiet_seconds: float = _setting(30.0, _number(float, 0.1, 86_400, "seconds"))
+    trusted_proxies: int = _setting(0, _number(int, 0, 10, "proxies"))
     public: bool = _setting(False, _flag)
 
     @classmethod

@@ -108,12 +108,30 @@ class Tokens:
             Expired: it allowed this once.
         """
         claims = self.read(token)
+        self.expiry(claims, action, job=job, root=root, user=user)
+        return claims
+
+    def expiry(
+        self,
+        claims: Claims,
+        action: str,
+        *,
+        job: str | None = None,
+        root: str | None = None,
+        user: str | None = None,
+    ) -> float:
+        """Return the Unix second until which claims allow an action.
+
+        Raises:
+            Forbidden: they are for something else.
+            Expired: they allowed this once.
+        """
         scope, wanted = ("job", job) if job else ("root", root) if root else ("user", user)
         if claims.scope != scope or wanted not in claims.ids or action not in claims.expiries:
             raise Forbidden(f"this token does not allow to {action} this {scope}")
         if claims.expiries[action] <= self._clock():
             raise Expired("this token has expired: ask the page that gave it for a fresh one")
-        return claims
+        return claims.expiries[action]
 
     def read(self, token: object) -> Claims:
         """Return the claims of a genuine token, whatever they allow and until when.

@@ -10,18 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.client import (
-    MAX_ASIDE,
-    Effect,
-    EventChange,
-    GapChange,
-    Hole,
-    JobView,
-    StateChange,
-    Watch,
-)
-from bridge.errors import BadRequest, Expired, Forbidden, Unavailable
+from bridge.client import TOKEN_TRIES, EventChange, GapChange, JobView, StateChange, Watch
+from bridge.errors import BadRequest, Expired, Finished, Forbidden, Unavailable
+from bridge.job_view import MAX_ASIDE, Effect, Hole
 from bridge.settings import Settings
+from bridge.tokens import Tokens
 from tests.conftest import RedisServer, free_port, wait_until
 from tests.nodes import (
     SECRET,
@@ -334,8 +327,6 @@ def test_watch_of_an_ended_job_ends_at_once(worker: Worker, node: Node, job: str
 
 
 def test_watch_raises_what_the_node_refuses(worker: Worker, node: Node, job: str) -> None:
-    from bridge.tokens import Tokens
-
     past = Tokens([SECRET], seconds=60, clock=lambda: 1000.0).issue(jobs=job)
     for token, job_id, error in (
         (None, job, Forbidden), ("forged", job, Forbidden), (past, job, Expired),
@@ -389,3 +380,157 @@ def test_another_process_may_emit_anything_to_the_room(
             watch._on_event("strange", message)
         worker.state(job, "SUCCESS")
         assert [c.state["state"] for c in changes if isinstance(c, StateChange)] == ["SUCCESS"]
+
+
+class Office:
+    """Gives tokens, the first of them with their time run out."""
+
+    def __init__(self, worker: Worker, job: str, past: int = 0, **claims: Any) -> None:
+        self.times = 0
+        self._worker = worker
+        self._job = job
+        self._past = past
+        self._claims = claims
+
+    def __call__(self) -> str:
+        self.times += 1
+        if self.times <= self._past:
+            clock = Tokens([SECRET], seconds=60, clock=lambda: 1000.0 + self.times)
+            return clock.issue(jobs=self._job, **self._claims)
+        return self._worker.tokens.issue(jobs=self._job, **self._claims)
+
+
+def test_a_function_gives_the_token_and_is_asked_again_once_it_has_expired(
+    worker: Worker, node: Node, job: str
+) -> None:
+    worker.state(job, "STARTED")
+    worker.state(job, "SUCCESS")
+    office = Office(worker, job, past=1)
+
+    with Watch(node.url, job, office) as watch:
+        (change,) = watch
+
+    assert isinstance(change, StateChange)
+    assert office.times == 2
+
+
+def test_a_node_that_refuses_every_token_ends_the_tries(
+    worker: Worker, node: Node, job: str
+) -> None:
+    office = Office(worker, job, past=100)
+    with Watch(node.url, job, office) as watch, pytest.raises(Expired):
+        list(watch)
+    assert office.times == TOKEN_TRIES + 1
+
+
+def test_a_forbidden_token_is_not_renewed(worker: Worker, node: Node, job: str) -> None:
+    asked = []
+
+    def forged() -> str:
+        asked.append("forged")
+        return "forged"
+
+    with Watch(node.url, job, forged) as watch, pytest.raises(Forbidden):
+        list(watch)
+    assert asked == ["forged"]
+
+
+def test_a_function_that_fails_is_tried_a_few_times(worker: Worker, node: Node, job: str) -> None:
+    worker.state(job, "STARTED")
+    worker.state(job, "SUCCESS")
+    failures = iter([OSError("away"), OSError("away")])
+
+    def unsteady() -> str:
+        for failure in failures:
+            raise failure
+        return worker.tokens.issue(jobs=job)
+
+    with Watch(node.url, job, unsteady) as watch:
+        assert len(list(watch)) == 1
+
+    asked = []
+
+    def broken() -> str:
+        asked.append(1)
+        raise OSError("the office is closed")
+
+    with (
+        Watch(node.url, job, broken) as watch,
+        pytest.raises(Expired, match="no fresh token: OSError: the office is closed") as caught,
+    ):
+        list(watch)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert len(asked) == TOKEN_TRIES
+
+
+@pytest.mark.parametrize("given", [None, "", 5, b"token"])
+def test_a_function_that_gives_no_token(node: Node, job: str, given: Any) -> None:
+    with (
+        Watch(node.url, job, lambda: given) as watch,
+        pytest.raises(Expired, match="the function returned"),
+    ):
+        list(watch)
+
+
+def test_a_token_that_expires_while_the_job_is_watched_is_renewed(
+    worker: Worker, node: Node, job: str
+) -> None:
+    worker.state(job, "STARTED")
+    office = Office(worker, job, expires=1.0)
+    changes = []
+
+    with Watch(node.url, job, office) as watch:
+        for change in watch:
+            changes.append(change)
+            if len(changes) == 1:
+                wait_until(lambda: not worker.event(job, data="unheard").receivers, what="the end")
+                worker.event(job, data="last")
+                worker.state(job, "SUCCESS")
+
+    assert office.times >= 2
+    seqs = [change.event["seq"] for change in changes if isinstance(change, EventChange)]
+    assert seqs == list(range(1, len(seqs) + 1)), "each event once, in order"
+    assert changes[-2].event["data"] == "last"  # type: ignore[union-attr]
+    assert not any(isinstance(change, GapChange) for change in changes)
+
+
+def test_cancel_needs_permission_of_its_own(worker: Worker, node: Node, job: str) -> None:
+    worker.state(job, "STARTED")
+    with Watch(node.url, job, worker.tokens.issue(jobs=job)) as watch:
+        next(iter(watch))
+        assert watch.actions == ("watch",)
+        with pytest.raises(Forbidden):
+            watch.cancel()
+    assert not worker.state(job, current=1).cancel
+
+
+def test_cancel_tells_the_job(worker: Worker, node: Node, job: str) -> None:
+    worker.state(job, "STARTED")
+    token = worker.tokens.issue(jobs=job, actions=["watch", "cancel"])
+    states = []
+    with Watch(node.url, job, token) as watch:
+        for change in watch:
+            assert watch.actions == ("watch", "cancel")
+            states.append(change)
+            if len(states) == 1:
+                watch.cancel()
+                assert worker.state(job, current=1).cancel
+                worker.state(job, "REVOKED")
+        with pytest.raises(Finished):
+            watch.cancel()
+    assert isinstance(states[-1], StateChange)
+    assert states[-1].state["state"] == "REVOKED"
+
+
+def test_cancel_without_watching(worker: Worker, node: Node, job: str) -> None:
+    worker.state(job, "STARTED")
+    office = Office(worker, job, past=1, actions=["cancel"])
+    with Watch(node.url, job, office) as watch:
+        watch.cancel()
+    assert worker.state(job, current=1).cancel
+    assert office.times == 2, "an expired token is renewed for this, too"
+
+
+def test_cancel_without_a_node_is_unavailable() -> None:
+    with Watch(f"http://127.0.0.1:{free_port()}", "job") as watch, pytest.raises(Unavailable):
+        watch.cancel()

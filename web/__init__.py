@@ -7,7 +7,8 @@ catalog      the jobs that can be started, and their fields
 fields       checks what somebody sends as a field
 inputs       takes fields and files out of a request
 uploads      keeps uploaded files until their job has read them
-demo         `POST /demo/jobs/<name>`
+demo         starting jobs, fresh tokens for them
+remembered   which jobs a browser started
 pages        `GET /`
 guard        refuses requests that another site makes; security headers
 """

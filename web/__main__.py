@@ -31,6 +31,7 @@ def _serve() -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     app = create_app()
+    app.extensions["demo-uploads"].sweep_regularly()
     serving.serve(app, app.extensions["celery-bridge"])
 
 

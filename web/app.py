@@ -10,7 +10,8 @@ from bridge import Bridge
 from bridge.settings import Settings
 from web import demo, pages
 from web.catalog import catalog
-from web.guard import secure
+from web.guard import refuse_state_changes_from_other_sites, secured
+from web.remembered import use_cookies
 from web.settings import DemoSettings
 from web.uploads import Uploads
 
@@ -32,12 +33,14 @@ def create_app(
     demo_settings = demo_settings or DemoSettings.load()
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = demo_settings.max_upload_bytes
+    app.before_request(refuse_state_changes_from_other_sites)
     bridge = Bridge(app, **(asdict(settings) if settings else {}))
     app.extensions["demo-catalog"] = catalog(demo_settings.folders)
     app.extensions["demo-uploads"] = Uploads(demo_settings.uploads)
     app.extensions["demo-celery"] = demo.make_client(bridge.settings)
+    use_cookies(app, bridge.settings)
+    app.wsgi_app = secured(app.wsgi_app)  # type: ignore[assignment,method-assign]
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(demo.blueprint)
     demo.handle_errors(app)
-    app.after_request(secure)
     return app

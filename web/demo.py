@@ -1,4 +1,4 @@
-"""`POST /demo/jobs/<name>`: start one of the jobs in the catalog."""
+"""Start a job of the catalog, `POST /demo/jobs/<name>`; renew its token, `GET ../<id>/token`."""
 
 from __future__ import annotations
 
@@ -11,25 +11,29 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, NotFound
 
-from bridge import submit
-from bridge.errors import QueueUnavailable, Refused, Unavailable
+from bridge import Bridge, submit
+from bridge.errors import Forbidden, QueueUnavailable, Refused, Unavailable
 from bridge.settings import Settings
 from web.catalog import JobKind
 from web.fields import shown
 from web.guard import refuse_other_sites
 from web.inputs import read_fields, read_files
+from web.remembered import is_remembered, remember
 from web.uploads import Uploads
 
 QUEUE = "workers"
 PREFIX = "/demo/"
+#: Whoever starts a job here may also stop it.
+ACTIONS = ("watch", "cancel")
+TOKEN_SECONDS = 3600
+NO_STORE = {"Cache-Control": "no-store"}
 
 blueprint = Blueprint("demo", __name__, url_prefix="/demo")
 
 
 @blueprint.post("/jobs/<name>")
 def start_job(name: str) -> ResponseReturnValue:
-    """Start a job; answers 201 with its id and the token to watch it."""
-    refuse_other_sites(request)
+    """Start a job; answers 201 with its id and the token to watch and cancel it."""
     kinds: dict[str, JobKind] = current_app.extensions["demo-catalog"]
     if name not in kinds:
         raise NotFound(f"there is no job {shown(name)}; there are {', '.join(kinds)}")
@@ -45,7 +49,19 @@ def start_job(name: str) -> ResponseReturnValue:
     except BaseException:
         uploads.discard([upload for upload, _ in saved])
         raise
-    return jsonify(job=job.id, token=job.token), 201, {"Cache-Control": "no-store"}
+    remember(job.id)
+    return jsonify(job=job.id, token=job.token), 201, NO_STORE
+
+
+@blueprint.get("/jobs/<job>/token")
+def fresh_token(job: str) -> ResponseReturnValue:
+    """Give the browser that started a job a fresh token for it; answers with its lifetime, too."""
+    refuse_other_sites(request)
+    if not is_remembered(job):
+        raise Forbidden("this browser did not start this job, or that was too long ago")
+    bridge: Bridge = current_app.extensions["celery-bridge"]
+    token = bridge.issue_token(job, actions=ACTIONS, expires=TOKEN_SECONDS)
+    return jsonify(token=token, expires_in=TOKEN_SECONDS), 200, NO_STORE
 
 
 def enqueue(kind: JobKind, arguments: dict[str, Any]) -> Any:
@@ -55,7 +71,7 @@ def enqueue(kind: JobKind, arguments: dict[str, Any]) -> Any:
         Unavailable: the message queue doesn't answer.
     """
     try:
-        return submit(kind.task, kwargs=arguments, queue=QUEUE)
+        return submit(kind.task, kwargs=arguments, actions=ACTIONS, queue=QUEUE)
     except (QueueUnavailable, OperationalError, RedisError, OSError) as error:
         raise Unavailable("the message queue doesn't answer: try again in a moment") from error
 

@@ -17,6 +17,9 @@ from bridge.journal import connect
 from bridge.settings import SECRET_HINT, Settings, hide_credentials
 
 OLDEST_REDIS: Final = (6, 2)
+#: A secret of fewer characters, or of fewer different ones, may be guessed.
+STRONG_SECRET_CHARS: Final = 32
+DIFFERENT_CHARS: Final = 8
 _MODE_PACKAGES: Final = {
     "eventlet": "eventlet",
     "gevent": "gevent",
@@ -64,7 +67,8 @@ def examine() -> Iterator[Finding]:
         yield Finding(False, "settings", str(error))
         return
     yield Finding(True, "settings: all BRIDGE_* variables are known and valid")
-    yield _secret(settings)
+    yield from _secret(settings)
+    yield from _origins(settings)
     yield _server("message queue", settings.message_queue)
     if settings.journal_url != settings.message_queue:
         yield _server("journal", settings.journal_url)
@@ -73,12 +77,27 @@ def examine() -> Iterator[Finding]:
     yield from _extras()
 
 
-def _secret(settings: Settings) -> Finding:
+def _secret(settings: Settings) -> Iterator[Finding]:
     if settings.public:
-        return Finding(
+        yield Finding(
             False, "PUBLIC: anyone may watch any job", "unset BRIDGE_PUBLIC", needed=False
         )
-    return Finding(bool(settings.secret_key), "secret to sign tokens with", SECRET_HINT)
+    if settings.secret_key or not settings.public:
+        yield Finding(bool(settings.secret_key), "secret to sign tokens with", SECRET_HINT)
+    if any(_is_guessable(key) for key in settings.secret_key):
+        fix = "make a longer one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        what = f"secret: shorter than {STRONG_SECRET_CHARS} characters, or of few different ones"
+        yield Finding(False, what, fix, needed=False)
+
+
+def _is_guessable(key: str) -> bool:
+    return len(key) < STRONG_SECRET_CHARS or len(set(key)) < DIFFERENT_CHARS
+
+
+def _origins(settings: Settings) -> Iterator[Finding]:
+    if "*" in settings.cors_origins:
+        fix = "name the origins that need it, such as https://example.org"
+        yield Finding(False, "CORS_ORIGINS: pages of every site may connect", fix, needed=False)
 
 
 def _server(name: str, url: str) -> Finding:

@@ -11,30 +11,42 @@ import dataclasses
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import Flask
 from flask_socketio import SocketIO
 
-from bridge.errors import SettingsError
+from bridge.errors import Refused, SettingsError
 from bridge.message_queue.stock import StockManager
 from bridge.relay import patching
 from bridge.relay.answers import Answers
+from bridge.relay.authorize import Authorize, Sessions
+from bridge.relay.gate import Gate
+from bridge.relay.hooks import REFUSALS, hook
 from bridge.relay.http import make_blueprint
 from bridge.relay.namespace import BridgeNamespace
-from bridge.relay.origins import AllowedOrigins
+from bridge.relay.origins import ANY_ORIGIN, AllowedOrigins
 from bridge.relay.permission import Permission
 from bridge.relay.relay import Relay
 from bridge.settings import Settings
 from bridge.tokens import WATCH, Tokens
 
 EXTENSION: Final = "celery-bridge"
-#: The largest message that a client may send to a server that the bridge made, in bytes.
-MAX_MESSAGE_BYTES: Final = 262_144
 _MIN_KEY_CHARS: Final = 16
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """What one process serves with."""
+
+    process: int
+    relay: Relay
+    answers: Answers
+    gate: Gate
 
 
 class Bridge:
@@ -45,6 +57,11 @@ class Bridge:
 
     Args:
         app: the application; without it, call `init_app` later.
+        authorize: gets (user, job, action) and returns whether that user may: the user of
+            Flask-Login, if the app has it, else None; the job's snapshot, None if nothing is known
+            of it; ``watch`` or ``cancel``. Called in the request context of the connection, only
+            for pages of this node's own origin, and only where no token allows it. For a user's
+            room the job has nothing but its ``user``. Ready: `bridge.relay.authorize.owner_only`.
         **settings: any setting by its name in small letters; see `bridge.settings.Settings`.
 
     Raises:
@@ -55,10 +72,13 @@ class Bridge:
     tokens: Tokens | None
     socketio: SocketIO
 
-    def __init__(self, app: Flask | None = None, **settings: Any) -> None:
+    def __init__(
+        self, app: Flask | None = None, authorize: Authorize | None = None, **settings: Any
+    ) -> None:
         self._given = settings
+        self._authorize = authorize
         self._lock = threading.Lock()
-        self._serving: tuple[int, Relay, Answers] | None = None
+        self._serving: _Serving | None = None
         if app is not None:
             self.init_app(app)
 
@@ -79,11 +99,15 @@ class Bridge:
         if self._made_socketio:
             _make_socketio(app, self.settings)
         self.socketio = app.extensions["socketio"]
-        self.socketio.on_namespace(BridgeNamespace(self.settings.namespace, self._serve))
-        _hook_connections(self.socketio.server.eio, self._serve)
+        self.socketio.on_namespace(
+            BridgeNamespace(
+                self.settings.namespace, self._serve, lambda sid: self._gate().enter(sid)
+            )
+        )
+        hook(self.socketio.server, self._gate, whole=self._made_socketio)
         app.register_blueprint(make_blueprint(self.settings, self._serve, lambda: self.async_mode))
         app.before_request(self.start)
-        app.wsgi_app = _uncompressed(app.wsgi_app)  # type: ignore[method-assign]
+        app.wsgi_app = _entrance(app.wsgi_app)  # type: ignore[method-assign]
         app.extensions[EXTENSION] = self
 
     @property
@@ -95,7 +119,7 @@ class Bridge:
     def relay(self) -> Relay | None:
         """The relay of this process, None as long as it serves nobody."""
         serving = self._serving
-        return serving[1] if serving is not None and serving[0] == os.getpid() else None
+        return serving.relay if serving is not None and serving.process == os.getpid() else None
 
     def start(self) -> None:
         """Start the relay of this process, unless it runs. Serving does it by itself.
@@ -143,15 +167,22 @@ class Bridge:
 
     def _serve(self) -> tuple[Relay, Answers]:
         """Return this process's relay and answers; start them the first time."""
+        serving = self._running()
+        return serving.relay, serving.answers
+
+    def _gate(self) -> Gate:
+        return self._running().gate
+
+    def _running(self) -> _Serving:
         serving, process = self._serving, os.getpid()
-        if serving is None or serving[0] != process:
+        if serving is None or serving.process != process:
             with self._lock:
                 serving = self._serving
-                if serving is None or serving[0] != process:
-                    serving = self._serving = (process, *self._start())
-        return serving[1], serving[2]
+                if serving is None or serving.process != process:
+                    serving = self._serving = self._start()
+        return serving
 
-    def _start(self) -> tuple[Relay, Answers]:
+    def _start(self) -> _Serving:
         replaced = self._app.extensions["socketio"] is not self.socketio
         if replaced:
             raise SettingsError(
@@ -164,23 +195,36 @@ class Bridge:
             server.manager_initialized = True
             server.manager.initialize()
         relay = Relay(self.settings, server)
+        gate = Gate(self.settings, server, relay, whole=self._made_socketio)
+        permission = Permission(self.settings, self.tokens, Sessions(self._app, self._authorize))
+        answers = Answers(relay, permission, self.settings, gate.caller)
+        relay.chores.append(gate.end_quiet)
         relay.start()
         _log.info("the relay runs in process %d, %s mode", os.getpid(), self.async_mode)
-        permission = Permission(self.settings, self.tokens)
-        return relay, Answers(relay, permission, max_watches=self.settings.max_watches)
+        self._warn()
+        return _Serving(os.getpid(), relay, answers, gate)
+
+    def _warn(self) -> None:
+        if ANY_ORIGIN in self.settings.cors_origins:
+            _log.warning(
+                "BRIDGE_CORS_ORIGINS is *: pages of every site may connect; name the origins "
+                "that need it"
+            )
+        if self.settings.public:
+            _log.warning("BRIDGE_PUBLIC is on: everybody may watch every job, without a token")
 
 
-def init_app(app: Flask, **settings: Any) -> Bridge:
+def init_app(app: Flask, authorize: Authorize | None = None, **settings: Any) -> Bridge:
     """Add the bridge to an application.
 
     Args:
-        app: the application.
+        app: the application; authorize: as for `Bridge`.
         **settings: as for `Bridge`.
 
     Returns:
         The bridge; also in ``app.extensions["celery-bridge"]``.
     """
-    return Bridge(app, **settings)
+    return Bridge(app, authorize, **settings)
 
 
 def _settings(app: Flask, given: Mapping[str, Any]) -> Settings:
@@ -209,35 +253,29 @@ def _make_socketio(app: Flask, settings: Settings) -> None:
         async_mode=settings.async_mode,
         client_manager=StockManager(settings.message_queue, settings.channel),
         cors_allowed_origins=AllowedOrigins(origins) if origins else None,
-        max_http_buffer_size=MAX_MESSAGE_BYTES,
+        # Whoever is let in by *, is let in without its cookies.
+        cors_credentials=ANY_ORIGIN not in origins,
+        max_http_buffer_size=settings.max_message,
     )
 
 
-def _hook_connections(eio: Any, serve: Callable[[], tuple[Relay, Answers]]) -> None:
-    """See each connection come and go, whatever namespaces it uses."""
-    connect, disconnect = eio.handlers["connect"], eio.handlers["disconnect"]
+def _entrance(wsgi_app: Any) -> Any:
+    """Wrap an application in what Engine.IO leaves open.
 
-    def on_connect(eio_sid: str, environ: dict[str, Any]) -> Any:
-        serve()
-        return connect(eio_sid, environ)
-
-    def on_disconnect(eio_sid: str, reason: str) -> Any:
-        try:
-            return disconnect(eio_sid, reason)
-        finally:
-            members = serve()[0].members
-            for member in members.of_connection(eio_sid):
-                members.disconnect(member)
-
-    eio.on("connect", on_connect)
-    eio.on("disconnect", on_disconnect)
-
-
-def _uncompressed(wsgi_app: Any) -> Any:
-    """Don't negotiate permessage-deflate: it would compress each message for each client anew."""
+    permessage-deflate is not negotiated, as it would compress each message for each client anew;
+    and a connection that the gate refuses gets the status of its refusal.
+    """
 
     def application(environ: dict[str, Any], start_response: Any) -> Any:
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-        return wsgi_app(environ, start_response)
+        refusals: list[Refused] = []
+        environ[REFUSALS] = refusals
+
+        def start(status: str, *arguments: Any) -> Any:
+            if refusals:
+                status = f"{refusals[0].status} {refusals[0].code.upper()}"
+            return start_response(status, *arguments)
+
+        return wsgi_app(environ, start)
 
     return application

@@ -7,11 +7,14 @@ then read from the journal, so it holds a bounded tail and gets the newest state
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from engineio.packet import MESSAGE, Packet
+
 from bridge.relay.members import Member
-from bridge.relay.message import Message
+from bridge.relay.message import Message, event_head
 
 #: A socket with so many packets waiting is slow; with so few it has drained.
 SLOW_PACKETS: Final = 128
@@ -55,6 +58,16 @@ class Fanout:
             # Not socket.send(): that may close it, and run handlers, in the listening thread.
             socket.queue.put(packet)
         return True
+
+    def tell(self, member: Member, name: str, payload: Mapping[str, Any]) -> None:
+        """Send a member an event of the bridge's own, however slow it is."""
+        array = json.dumps([name, payload], separators=(",", ":"))
+        packet = Packet(MESSAGE, event_head(member.namespace) + array)
+        socket = self._server.eio.sockets.get(member.eio_sid)
+        if socket is None:
+            self._server._send_eio_packet(member.eio_sid, packet)
+        elif not socket.closed:
+            socket.queue.put(packet)
 
     def drained(self) -> list[Member]:
         """Return the members that were slow and are no longer."""

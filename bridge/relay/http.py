@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from bridge.errors import BadRequest, InvalidId, QueueUnavailable, Refused
 from bridge.relay.answers import Answers, refusal
+from bridge.relay.caller import Caller, caller_of
 from bridge.relay.relay import Relay
 from bridge.relay.requests import MAX_SEQ, Cancel, seq_number
 from bridge.rooms import check_job_id
@@ -36,6 +37,9 @@ def make_blueprint(
     """
     routes = Blueprint("bridge", __name__)
 
+    def caller() -> Caller:
+        return caller_of(request.environ, settings.trusted_proxies)
+
     @routes.get("/healthz")
     def healthz() -> Response:
         return jsonify(ok=True)
@@ -47,11 +51,11 @@ def make_blueprint(
 
     @routes.get("/bridge/jobs/<job>")
     def snapshot(job: str) -> Response:
-        return jsonify(serving()[1].snapshot(_job(job), _since(), _token()))
+        return jsonify(serving()[1].snapshot(_job(job), _since(), _token(), caller()))
 
     @routes.post("/bridge/jobs/<job>/cancel")
     def cancel(job: str) -> Response:
-        return jsonify(serving()[1].cancel(Cancel(_job(job), _token())))
+        return jsonify(serving()[1].cancel(Cancel(_job(job), _token()), caller()))
 
     @routes.get(f"/bridge/{_WIDGET}")
     def widget() -> Response:

@@ -10,6 +10,7 @@ import json
 from typing import Any, Final
 
 from bridge.relay.members import Member, Members
+from bridge.relay.message import Malformed
 from bridge.rooms import check_job_id
 
 _MAX_BYTES: Final = 2048
@@ -32,9 +33,12 @@ class Joining:
         """Return the member and the job, None if the client isn't on this node.
 
         Raises:
-            ValueError: the message is malformed.
+            Malformed: the message is.
         """
-        sid, namespace, job = _parse(data)
+        try:
+            sid, namespace, job = _parse(data)
+        except ValueError as error:
+            raise Malformed("join", str(error)) from None
         manager = self._server.manager
         member = self._members.find(namespace, sid)
         if not is_here(manager, sid, namespace):

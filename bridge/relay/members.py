@@ -26,6 +26,8 @@ class Member:
         eio_sid: the Engine.IO id of its connection.
         watches: what it watches, each with the rooms that this takes.
         rooms: the rooms that it is in, and for how many watches.
+        users: whom its permissions name; none where they name jobs only.
+        has_watched: whether it ever watched anything.
         behind: jobs of which this client must be sent the newest, because messages were left out
             for it, each with the seq since when.
         aside: jobs whose past is being read for this client: what comes meanwhile waits here.
@@ -35,7 +37,8 @@ class Member:
     """
 
     __slots__ = (
-        "aside", "behind", "eio_sid", "gone", "namespace", "rooms", "sid", "told", "watches",
+        "aside", "behind", "eio_sid", "gone", "has_watched", "namespace", "rooms", "sid", "told",
+        "users", "watches",
     )  # fmt: skip
 
     def __init__(self, namespace: str, sid: str, eio_sid: str) -> None:
@@ -44,6 +47,8 @@ class Member:
         self.eio_sid = eio_sid
         self.watches: dict[str, tuple[str, ...]] = {}
         self.rooms: Counter[str] = Counter()
+        self.users: set[str] = set()
+        self.has_watched = False
         self.behind: dict[str, int] = {}
         self.aside: dict[str, Aside] = {}
         self.told: dict[str, int] = {}
@@ -74,7 +79,9 @@ class Members:
         self._lock = lock or threading.RLock()
         self._by_sid: dict[tuple[str, str], Member] = {}
         self._by_connection: dict[str, set[Member]] = {}
+        self._by_user: dict[str, set[Member]] = {}
         self._rooms: dict[str, dict[Member, None]] = {}
+        self._ends: dict[tuple[Member, str], float] = {}
         self._empty_since: dict[str, float] = {}
         self._in_wide_rooms = 0
 
@@ -111,19 +118,38 @@ class Members:
             member.behind.clear()
             member.aside.clear()
             member.told.clear()
+            for user in member.users:
+                self._by_user[user].discard(member)
+                if not self._by_user[user]:
+                    del self._by_user[user]
             self._by_sid.pop((member.namespace, member.sid), None)
             siblings = self._by_connection.get(member.eio_sid, set())
             siblings.discard(member)
             if not siblings:
                 self._by_connection.pop(member.eio_sid, None)
 
-    def enter(self, member: Member, watch: str, rooms: Iterable[str]) -> bool:
+    def belong(self, member: Member, user: str, limit: int) -> bool:
+        """Note whose client it is; False if that user has so many connections already."""
+        with self._lock:
+            if user in member.users or member.gone:
+                return True
+            others = {each.eio_sid for each in self._by_user.get(user, ())} - {member.eio_sid}
+            if len(others) >= limit:
+                return False
+            member.users.add(user)
+            self._by_user.setdefault(user, set()).add(member)
+            return True
+
+    def enter(
+        self, member: Member, watch: str, rooms: Iterable[str], ends: float | None = None
+    ) -> bool:
         """Put a client into rooms.
 
         Args:
             member: the client.
-            watch: what it watches; a second time changes nothing.
+            watch: what it watches; a second time can only make it last longer.
             rooms: the rooms that this takes.
+            ends: the Unix second at which its permission ends; None: it doesn't.
 
         Returns:
             False if the client has disconnected meanwhile.
@@ -131,8 +157,14 @@ class Members:
         with self._lock:
             if member.gone:
                 return False
-            if watch in member.watches:
+            known = watch in member.watches
+            if ends is None:
+                self._ends.pop((member, watch), None)
+            elif not known or (member, watch) in self._ends:
+                self._ends[member, watch] = max(ends, self._ends.get((member, watch), 0.0))
+            if known:
                 return True
+            member.has_watched = True
             member.watches[watch] = tuple(rooms)
             for room in member.watches[watch]:
                 member.rooms[room] += 1
@@ -142,19 +174,29 @@ class Members:
                     self._empty_since.pop(room, None)
             return True
 
-    def leave(self, member: Member, watch: str) -> None:
-        """Take a client out of the rooms that only this watch of its takes."""
+    def leave(self, member: Member, watch: str) -> list[str]:
+        """Take a client out of the rooms that only this watch of its takes; returns these."""
+        left = []
         with self._lock:
+            self._ends.pop((member, watch), None)
             for room in member.watches.pop(watch, ()):
                 member.rooms[room] -= 1
                 if member.rooms[room]:
                     continue
+                left.append(room)
                 del member.rooms[room]
                 self._in_wide_rooms -= _is_wide(room)
                 self._rooms[room].pop(member, None)
                 if not self._rooms[room]:
                     del self._rooms[room]
                     self._empty_since[room] = self._clock()
+        return left
+
+    def leave_expired(self, now: float) -> list[tuple[Member, str, list[str]]]:
+        """End the watches whose permission has ended; returns them with the rooms left by it."""
+        with self._lock:
+            expired = [key for key, ends in self._ends.items() if ends <= now]
+            return [(member, watch, self.leave(member, watch)) for member, watch in expired]
 
     def of(self, room: str) -> tuple[Member, ...]:
         """Return the members of a room."""

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from engineio.packet import MESSAGE, Packet
 
+from bridge.errors import ReservedName
 from bridge.frames import Frame
-from bridge.records import Reading
+from bridge.records import Reading, check_event_name
 
 STATE: Final = "state"
 EVENT: Final = "event"
@@ -17,6 +18,18 @@ PROGRESS_EVENT: Final = "progress"
 
 #: More messages than this are not kept while a job's past is read; it is read again instead.
 MAX_ASIDE: Final = 1000
+
+
+class Malformed(ValueError):
+    """A message of the queue is not what it should be.
+
+    Attributes:
+        reason: in one word, to be counted by.
+    """
+
+    def __init__(self, reason: str, text: str) -> None:
+        self.reason = reason
+        super().__init__(text)
 
 
 class Message:
@@ -41,16 +54,23 @@ class Message:
 
     @classmethod
     def from_frame(cls, frame: Frame, namespace: str) -> Message:
-        """Take the packet out of a frame without parsing its JSON.
+        """Take the packet out of a frame, to be sent as it is once it has been checked.
+
+        A browser hangs up on a packet that is not JSON, so it is parsed once for all of them.
 
         Raises:
-            ValueError: it is not an event packet of that namespace, or not UTF-8.
+            Malformed: it is not an event packet of that namespace, or not about that job.
         """
-        text = frame.packet.decode()
-        head = f"2{namespace},["
-        if not text.startswith(head) or not text.endswith("]"):
-            raise ValueError(f"not an event packet of {namespace}")
-        return cls(frame.job, frame.rev, frame.seq, frame.kind, text[len(head) - 1 :])
+        try:
+            text = frame.packet.decode()
+        except UnicodeDecodeError as error:
+            raise Malformed("utf8", str(error)) from None
+        head = event_head(namespace)
+        if not text.startswith(head + "["):
+            raise Malformed("packet", f"not an event packet of {namespace}")
+        array = text[len(head) :]
+        _check_array(frame, array)
+        return cls(frame.job, frame.rev, frame.seq, frame.kind, array)
 
     @property
     def since(self) -> int:
@@ -61,9 +81,39 @@ class Message:
         """Return the Engine.IO packet for clients of a namespace, the same for all of them."""
         packet = self._packets.get(namespace)
         if packet is None:
-            prefix = "2" if namespace == "/" else f"2{namespace},"
-            packet = self._packets[namespace] = Packet(MESSAGE, prefix + self._array)
+            packet = Packet(MESSAGE, event_head(namespace) + self._array)
+            self._packets[namespace] = packet
         return packet
+
+
+def event_head(namespace: str) -> str:
+    """Return what an event packet of a namespace begins with."""
+    return "2" if namespace == "/" else f"2{namespace},"
+
+
+def _check_array(frame: Frame, array: str) -> None:
+    try:
+        parsed: Any = json.loads(array, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise Malformed("json", "the packet is not JSON") from None
+    if len(parsed) != 2 or not isinstance(parsed[0], str) or not isinstance(parsed[1], dict):
+        raise Malformed("packet", "the packet is not a name and an object")
+    name, payload = parsed
+    is_right = name == PROGRESS_EVENT if frame.kind == STATE else _may_be_event(name)
+    numbers = payload.get("job"), payload.get("rev"), payload.get("run")
+    if not is_right or numbers != (frame.job, frame.rev, frame.run):
+        raise Malformed("payload", "the packet says something else than its frame")
+
+
+def _may_be_event(name: str) -> bool:
+    try:
+        return bool(check_event_name(name, ours=True))
+    except ReservedName:
+        return False
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def cut_at(reading: Reading) -> int | None:

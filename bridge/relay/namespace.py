@@ -23,11 +23,18 @@ class BridgeNamespace(Namespace):  # type: ignore[misc]  # Flask-SocketIO has no
     Args:
         namespace: its name, e.g. ``/bridge``.
         serving: gives this process's relay and answers, starting them the first time.
+        enter: called with the Engine.IO id of each client that enters; may refuse it.
     """
 
-    def __init__(self, namespace: str, serving: Callable[[], tuple[Relay, Answers]]) -> None:
+    def __init__(
+        self,
+        namespace: str,
+        serving: Callable[[], tuple[Relay, Answers]],
+        enter: Callable[[str], None],
+    ) -> None:
         super().__init__(namespace)
         self._serving = serving
+        self._enter = enter
 
     def trigger_event(self, event: Any, *args: Any) -> Any:
         """Handle an event of a client; whatever it holds, the connection lives on.
@@ -41,6 +48,7 @@ class BridgeNamespace(Namespace):  # type: ignore[misc]  # Flask-SocketIO has no
         # Clients may send events of these two names, too; then there is a member, and it stays.
         if event == "connect" and member is None:
             eio_sid = manager.eio_sid_from_sid(sid, self.namespace)
+            self._enter(eio_sid)
             relay.members.connect(self.namespace, sid, eio_sid)
             return None
         if event == "disconnect" and not manager.is_connected(sid, self.namespace):
@@ -51,6 +59,9 @@ class BridgeNamespace(Namespace):  # type: ignore[misc]  # Flask-SocketIO has no
             if member is None:
                 raise BadRequest("this client has disconnected")
             return self._answer(relay, answers, member, event, tuple(arguments))
+        except BadRequest as error:
+            relay.counters.add(f"refused.{error.code}")
+            return refusal(error)
         except Refused as error:
             return refusal(error)
         except Exception:  # noqa: BLE001 - a fault of ours must not cost the client its connection
@@ -67,5 +78,5 @@ class BridgeNamespace(Namespace):  # type: ignore[misc]  # Flask-SocketIO has no
             relay.unwatch(member, unwatch_request(arguments))
             return {"ok": True}
         if event == "cancel":
-            return answers.cancel(cancel_request(arguments))
+            return answers.cancel_by(member, cancel_request(arguments))
         raise BadRequest("this event is not known here, only watch, unwatch and cancel")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
+
+#: The setting that allows every origin.
+ANY_ORIGIN: Final = "*"
 
 
 class AllowedOrigins:
@@ -17,11 +21,18 @@ class AllowedOrigins:
 
     def __call__(self, origin: str | None, environ: Mapping[str, str] | None = None) -> bool:
         """Return whether a page of that origin may connect."""
-        return "*" in self._origins or origin in self._origins or origin in _own(environ or {})
+        return (
+            ANY_ORIGIN in self._origins
+            or origin in self._origins
+            or origin in own_origins(environ or {})
+        )
 
 
-def _own(environ: Mapping[str, str]) -> set[str]:
-    """The origins under which this request reached the node, directly or by a proxy."""
+def own_origins(environ: Mapping[str, str]) -> set[str]:
+    """Return the origins under which a request reached the node, directly or by a proxy.
+
+    A page can't make a browser send any of these headers, so they may be believed.
+    """
     scheme, host = environ.get("wsgi.url_scheme"), environ.get("HTTP_HOST")
     outer_scheme = environ.get("HTTP_X_FORWARDED_PROTO", scheme or "").split(",")[0].strip()
     outer_host = environ.get("HTTP_X_FORWARDED_HOST", host or "").split(",")[0].strip()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bridge.errors import QueueUnavailable, Unavailable
@@ -18,10 +19,11 @@ from bridge.journal import RedisJournal, connect
 from bridge.message_queue.subscriber import Subscriber, Ticket
 from bridge.records import Reading
 from bridge.relay.catch_up import CatchUp, Gap
+from bridge.relay.counters import Counters
 from bridge.relay.fanout import Fanout
 from bridge.relay.joining import Joining, is_here
 from bridge.relay.members import Member, Members
-from bridge.relay.message import EVENT, Aside, Message, cut_at, messages_of
+from bridge.relay.message import EVENT, Aside, Malformed, Message, cut_at, messages_of
 from bridge.relay.reader import Reader, Request
 from bridge.relay.sweep import ResultBackend, Sweep
 from bridge.relay.trails import Trail, Trails
@@ -30,6 +32,8 @@ from bridge.settings import Settings
 
 CONFIRM_SECONDS: Final = 2.0
 TEND_SECONDS: Final = 0.25
+#: Tells a client that its token has run out, so that it no longer watches.
+EXPIRED_EVENT: Final = "bridge:expired"
 #: After a loss of the queue, so many of a root's or user's newest jobs are looked at.
 NEW_JOBS_A_ROOM: Final = 100
 
@@ -68,8 +72,9 @@ class Relay:
         self._joining = Joining(server, self.members)
         backend = settings.result_backend
         self._sweep = Sweep(settings, self, ResultBackend(backend) if backend else None)
-        #: Messages from the queue that were dropped because they were malformed.
-        self.malformed = 0
+        self.counters = Counters()
+        #: What else is done now and then, in the thread that tends.
+        self.chores: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Start the relay's threads; returns at once."""
@@ -107,7 +112,11 @@ class Relay:
         return self._subscriber.heard_seconds
 
     def watch(
-        self, member: Member, watches: Mapping[str, Sequence[str]], requests: Sequence[Request]
+        self,
+        member: Member,
+        watches: Mapping[str, Sequence[str]],
+        requests: Sequence[Request],
+        ends: Mapping[str, float | None] | None = None,
     ) -> list[Reading]:
         """Put a client into rooms, then read jobs for it.
 
@@ -115,13 +124,18 @@ class Relay:
             member: the client.
             watches: what it watches, each with the rooms that this takes.
             requests: the jobs to read.
+            ends: the Unix second at which each watch's permission ends; None: it doesn't.
 
         Raises:
             Unavailable: the queue or the journal can't be reached; no new watch stands.
         """
         new = [watch for watch in watches if watch not in member.watches]
         try:
-            tickets = [t for watch in watches for t in self._enter(member, watch, watches[watch])]
+            tickets = [
+                ticket
+                for watch, rooms in watches.items()
+                for ticket in self._enter(member, watch, rooms, (ends or {}).get(watch))
+            ]
             if not all(ticket.wait(CONFIRM_SECONDS) for ticket in tickets):
                 raise QueueUnavailable("the message queue does not confirm the subscription")
             readings = self.reader.read(requests)
@@ -142,14 +156,17 @@ class Relay:
     def unwatch(self, member: Member, watches: Iterable[str]) -> None:
         """Take a client out of what it watched; what it didn't watch is no matter."""
         for watch in watches:
-            rooms = member.watches.get(watch, ())
-            self.members.leave(member, watch)
-            for room in rooms:
-                if room not in member.rooms and not member.gone:
-                    self._server.leave_room(member.sid, room, namespace=member.namespace)
+            self._leave(member, self.members.leave(member, watch))
 
-    def _enter(self, member: Member, watch: str, rooms: Sequence[str]) -> list[Ticket]:
-        if not self.members.enter(member, watch, rooms):
+    def _leave(self, member: Member, rooms: Iterable[str]) -> None:
+        for room in rooms:
+            if not member.gone:
+                self._server.leave_room(member.sid, room, namespace=member.namespace)
+
+    def _enter(
+        self, member: Member, watch: str, rooms: Sequence[str], ends: float | None
+    ) -> list[Ticket]:
+        if not self.members.enter(member, watch, rooms, ends):
             return []
         for room in rooms:
             # Other processes emit to it by python-socketio's own means. It may be gone by now.
@@ -191,18 +208,20 @@ class Relay:
             if room is not None:
                 self._on_frame(room, data)
         except ValueError as error:
-            self.malformed += 1
-            if self.malformed == 1:
+            self.counters.add(f"queue.{getattr(error, 'reason', 'frame')}")
+            if self.counters.add("queue.malformed") == 1:
                 _log.warning(
                     "a malformed message on %s was dropped (told once): %s", channel, error
                 )
 
     def _on_frame(self, room: str, data: bytes) -> None:
         if len(data) > self._largest_frame:
-            raise ValueError(f"a message of {len(data)} bytes, {self._largest_frame} are allowed")
+            raise Malformed(
+                "size", f"a message of {len(data)} bytes, {self._largest_frame} are allowed"
+            )
         frame = Frame.parse(data)
         if room.startswith("job:") and room != job_room(frame.job):
-            raise ValueError("a message of another job")
+            raise Malformed("other_job", "a message of another job")
         message = Message.from_frame(frame, self._settings.namespace)
         with self._lock:
             trail = self._trails.of(message.job)
@@ -233,7 +252,9 @@ class Relay:
         if member.rooms[job_room(job)]:
             return
         aside = member.aside[job] = Aside()
-        (ticket,) = self._enter(member, job_room(job), (job_room(job),)) or (None,)
+        # As long as the token that `submit` gave with it.
+        ends = time.time() + self._settings.retention
+        (ticket,) = self._enter(member, job_room(job), (job_room(job),), ends) or (None,)
         self._catch_up.add(self._gap_of_member(member, job, 0, aside, ticket))
 
     def _gap_of_member(
@@ -252,6 +273,9 @@ class Relay:
         cut = cut_at(reading)
         with self._lock:
             if member.aside.get(job) is not aside:
+                return None
+            if not any(room in member.rooms for room in _rooms_of(job, reading)):
+                del member.aside[job]  # its permission has ended meanwhile
                 return None
             if all(self._fanout.push(member, message) for message in messages):
                 if cut is not None or aside.overflowed:
@@ -335,25 +359,32 @@ class Relay:
         return None
 
     def _audience(self, job: str, reading: Reading) -> list[Member]:
-        rooms = [job_room(job)]
-        if reading.snapshot is not None:
-            root, user = reading.snapshot.get("root"), reading.snapshot.get("user")
-            rooms += [root_room(root)] if root else []
-            rooms += [user_room(user)] if user else []
+        rooms = _rooms_of(job, reading)
         return list(dict.fromkeys(member for room in rooms for member in self.members.of(room)))
 
     def _tend(self) -> None:
         """What must be done now and then: empty rooms are given up, drained clients caught up."""
         while not self._stopped.wait(TEND_SECONDS):
             try:
+                self._end_expired()
                 self.members.close_empty()
                 self._forget_foreign()
+                for chore in self.chores:
+                    chore()
                 with self._lock:
                     drained = self._fanout.drained()
                 for member in drained:
                     self._catch_up_member(member)
             except Exception:  # noqa: BLE001 - tending goes on
                 _log.exception("tending the rooms failed")
+
+    def _end_expired(self) -> None:
+        """Take clients out of what their tokens no longer allow, and tell them."""
+        for member, watch, rooms in self.members.leave_expired(time.time()):
+            self._leave(member, rooms)
+            self.counters.add("expired.watch")
+            kind, ident = split_room(watch) or ("", "")
+            self._fanout.tell(member, EXPIRED_EVENT, {kind: ident})
 
     def _forget_foreign(self) -> None:
         """Forget clients that left a namespace of the host's, which tells nobody."""
@@ -371,3 +402,12 @@ class Relay:
             member.behind.clear()
         for gap in gaps:
             self._catch_up.add(gap)
+
+
+def _rooms_of(job: str, reading: Reading) -> list[str]:
+    rooms = [job_room(job)]
+    if reading.snapshot is not None:
+        root, user = reading.snapshot.get("root"), reading.snapshot.get("user")
+        rooms += [root_room(root)] if root else []
+        rooms += [user_room(user)] if user else []
+    return rooms

@@ -85,19 +85,51 @@ def _run(app: Flask, bridge: Bridge, listener: socket.socket) -> None:
         raise SettingsError(
             "BRIDGE_ASYNC_MODE", bridge.async_mode, "this mode is served by its own server only"
         )
-    runners[bridge.async_mode](app, listener)
+    runners[bridge.async_mode](app, listener, bridge.settings.quiet_seconds)
 
 
-def _run_eventlet(app: Flask, listener: socket.socket) -> None:
-    from eventlet import wsgi
+def _run_eventlet(app: Flask, listener: socket.socket, quiet_seconds: float) -> None:
+    from eventlet import Timeout, wsgi
 
-    wsgi.server(listener, app, log=_quiet, log_output=False, max_size=MAX_CONNECTIONS)
+    class Protocol(wsgi.HttpProtocol):  # type: ignore[misc]  # eventlet has no types
+        """Waits only so long for a request's head, however it trickles in."""
+
+        def _read_request_line(self) -> Any:
+            line: Any = b""
+            with Timeout(quiet_seconds, False):
+                line = super()._read_request_line()
+            return line
+
+        def parse_request(self) -> Any:
+            parsed: Any = False
+            with Timeout(quiet_seconds, False):
+                parsed = super().parse_request()
+            if not parsed:
+                self.close_connection = True
+            return parsed
+
+    wsgi.server(
+        listener, app, log=_quiet, log_output=False, max_size=MAX_CONNECTIONS, protocol=Protocol,
+        socket_timeout=quiet_seconds,
+    )  # fmt: skip
 
 
-def _run_gevent(app: Flask, listener: socket.socket) -> None:
+def _run_gevent(app: Flask, listener: socket.socket, quiet_seconds: float) -> None:
     gevent = importlib.import_module("gevent")
-    pywsgi = importlib.import_module("gevent.pywsgi")
-    server = pywsgi.WSGIServer(listener, app, log=None, error_log=_quiet)
+    pywsgi: Any = importlib.import_module("gevent.pywsgi")
+
+    class Handler(pywsgi.WSGIHandler):  # type: ignore[misc]  # gevent is imported by its name
+        """Waits only so long for a request's head, however it trickles in."""
+
+        def read_requestline(self) -> Any:
+            with gevent.Timeout(quiet_seconds, TimeoutError):
+                return super().read_requestline()
+
+        def read_request(self, raw_requestline: Any) -> Any:
+            with gevent.Timeout(quiet_seconds, TimeoutError):
+                return super().read_request(raw_requestline)
+
+    server = pywsgi.WSGIServer(listener, app, log=None, error_log=_quiet, handler_class=Handler)
     server.stop_timeout = STOP_SECONDS / 2
     for number in (signal.SIGTERM, signal.SIGINT):
         # In a greenlet of its own: the event loop can't be stopped from within a signal.
@@ -110,11 +142,18 @@ def _stop_gevent(number: int, server: Any) -> None:
     server.stop()
 
 
-def _run_threading(app: Flask, listener: socket.socket) -> None:
+def _run_threading(app: Flask, listener: socket.socket, quiet_seconds: float) -> None:
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     class Handler(WSGIRequestHandler):
-        """Keeps quiet about what clients send after the end of a WebSocket."""
+        """Waits only so long, and keeps quiet about what comes after the end of a WebSocket."""
+
+        timeout = quiet_seconds
+
+        def run_wsgi(self) -> None:
+            """The request has come; what follows may take its time."""
+            self.connection.settimeout(None)
+            super().run_wsgi()
 
         def log_error(self, format: str, *args: Any) -> None:
             _quiet.error(format, *args)

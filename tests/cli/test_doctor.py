@@ -79,3 +79,32 @@ def test_a_public_node_and_a_missing_mode_are_notes(monkeypatch: pytest.MonkeyPa
     assert done.exit_code == 0
     assert "note  PUBLIC" in done.output
     assert "celery-bridge[web]" in done.output
+
+
+@pytest.mark.parametrize(
+    "secret", ["sixteen letters!", "ab" * 20, f"{'x1y2z3w4' * 5},short but legal!"]
+)
+def test_a_secret_that_may_be_guessed_is_a_note(
+    monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("BRIDGE_SECRET_KEY", secret)
+    done = run()
+    assert done.exit_code == 0
+    assert "note  secret" in done.output
+    assert "token_urlsafe" in done.output
+    assert secret not in done.output
+
+
+def test_a_secret_that_is_too_short_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIDGE_SECRET_KEY", "hunter2")
+    done = run()
+    assert done.exit_code == 1
+    assert "BRIDGE_SECRET_KEY" in done.output
+    assert "hunter2" not in done.output
+
+
+def test_every_origin_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIDGE_CORS_ORIGINS", "https://example.org,*")
+    done = run()
+    assert done.exit_code == 0
+    assert "note  CORS_ORIGINS" in done.output

@@ -73,7 +73,9 @@ def test_unknown_job_with_a_valid_token_stands(
 
     answer = client.ask("watch", {"job": job, "token": worker.tokens.issue(jobs=job)})
 
-    assert answer == {"ok": True, "job": job, "snapshot": None, "events": [], "gap": False}
+    assert answer == {
+        "ok": True, "job": job, "snapshot": None, "events": [], "gap": False, "actions": ["watch"],
+    }  # fmt: skip
     worker.state(job, "PENDING")
     wait_until(lambda: client.received)
 

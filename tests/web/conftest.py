@@ -30,7 +30,12 @@ def app(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
     # Else the first request would start a relay, which these tests don't need.
     monkeypatch.setattr(Bridge, "start", lambda self: None)
     settings = Settings.load(
-        {"secret_key": "a secret for tests only", "async_mode": "threading"}, environ={}
+        {
+            "secret_key": "a secret for tests only",
+            "async_mode": "threading",
+            "message_queue": "redis://127.0.0.1:1/0",  # Nobody answers there.
+        },
+        environ={},
     )
     made = create_app(settings, DemoSettings(("/std/lib", "/data"), uploads, 100_000))
     made.testing = True

@@ -9,24 +9,33 @@ const element = (tag, text, attributes = {}) => {
   return made;
 };
 
+/** Of a time that is none, nothing. */
 const time = (seconds) => {
   const date = new Date(seconds * 1000);
+  if (Number.isNaN(date.getTime())) return element("time", "");
   return element("time", date.toLocaleTimeString(), { dateTime: date.toISOString() });
 };
 
 const number = new Intl.NumberFormat();
 
-/** A JSON value in one line, for people. */
-const told = (value) => {
+const DEPTH = 4;
+const LENGTH = 2000;
+
+/** A JSON value in one line, for people: not too deep and not too long. */
+const told = (value, depth = DEPTH) => {
   if (typeof value === "number") return number.format(value);
-  if (value === null || typeof value !== "object") return String(value ?? "");
-  const pair = (name, v) => `${name} ${told(v)}`;
+  if (value === null || typeof value !== "object") return String(value ?? "").slice(0, LENGTH);
+  if (!depth) return "…";
+  const pair = (name, v) => `${name} ${told(v, depth - 1)}`;
   const isPair = (v) => Array.isArray(v) && v.length === 2;
   const parts = Array.isArray(value)
-    ? value.map((v) => (isPair(v) ? pair(...v) : told(v)))
+    ? value.map((v) => (isPair(v) ? pair(told(v[0], depth - 1), v[1]) : told(v, depth - 1)))
     : Object.entries(value).map(([name, v]) => pair(name, v));
-  return parts.join(" · ");
+  return parts.join(" · ").slice(0, LENGTH);
 };
+
+/** After these the watch is over; other errors pass. */
+const REFUSED = ["forbidden", "expired", "bad_request"];
 
 export class JobCard {
   /** Whether it may be forgotten without loss. */
@@ -49,9 +58,10 @@ export class JobCard {
     widget.addEventListener("progress", ({ detail }) => this.#follow(detail));
     widget.addEventListener("bridge:event", ({ detail }) => this.#note(detail));
     widget.addEventListener("gap", () => { this.#find(".gap").hidden = false; });
-    widget.addEventListener("error", () => this.#end());
+    widget.addEventListener("error", ({ detail }) => REFUSED.includes(detail.error) && this.#end());
     widget.setAttribute("label", entry.title);
     widget.setAttribute("token", entry.token);
+    widget.setAttribute("token-url", `/demo/jobs/${encodeURIComponent(entry.job)}/token`);
     widget.setAttribute("job", entry.job);
     this.#find(".forget").addEventListener("click", forget);
   }
@@ -85,7 +95,7 @@ export class JobCard {
     if (result === null || typeof result !== "object") return;
     const list = this.#find(".result");
     list.replaceChildren(
-      ...Object.entries(result).flatMap(([name, value]) => [element("dt", name), element("dd", told(value))]),
+      ...Object.entries(result).flatMap(([name, value]) => [element("dt", told(name)), element("dd", told(value))]),
     );
     list.hidden = false;
   }

@@ -22,9 +22,11 @@ import { backoffMs } from "./backoff.js";
  * @typedef {object} Watcher
  * @property {string} job
  * @property {string | undefined} token
+ * @property {import("./token-source.js").TokenSource | undefined} tokens  where to get a fresh one
  * @property {JobView} view
  * @property {(effects: Effect[]) => void} take
  * @property {(refusal: Refusal, final: boolean) => void} refused
+ * @property {(actions: unknown) => void} granted  what the token allows
  * @property {(online: boolean) => void} line  the connection came or went
  */
 
@@ -32,10 +34,12 @@ import { backoffMs } from "./backoff.js";
  * Where one watcher's watch stands.
  *
  * @typedef {object} Standing
- * @property {"due" | "asking" | "watching" | "refused"} phase
+ * @property {"due" | "asking" | "watching" | "renewing" | "refused"} phase
  * @property {boolean} alone     asked by itself, because its batch was refused
  * @property {number} failures   tries in a row without an answer
+ * @property {number} renewals   tokens in a row that the server refused as expired
  * @property {ReturnType<typeof setTimeout> | undefined} timer
+ * @property {(() => void) | undefined} release  of the source of its tokens
  */
 
 /**
@@ -57,6 +61,12 @@ const HOLE_MS = 60;
 const LINGER_MS = 500;
 /** The server's word is final: asking again with the same token changes nothing. */
 const FINAL_ERRORS = new Set(["forbidden", "expired", "bad_request"]);
+/** Fresh tokens that may be refused in a row; a server whose clock is wrong would refuse them all. */
+const RENEWALS = 3;
+/** The server says that a token has run out. Its room is left by then. */
+const EXPIRED_EVENT = "bridge:expired";
+/** @type {Refusal} */
+const UNANSWERED = { error: "unavailable", message: "The server did not answer." };
 
 /** @type {Map<string, Connection>} */
 const connections = new Map();
@@ -120,17 +130,23 @@ export class Connection {
   /** @param {Watcher} watcher */
   add(watcher) {
     const watchers = this.#jobs.get(watcher.job) ?? new Map();
-    watchers.set(watcher, { phase: "due", alone: false, failures: 0, timer: undefined });
+    /** @type {Standing} */
+    const standing = { phase: "due", alone: false, failures: 0, renewals: 0, timer: undefined, release: undefined };
+    watchers.set(watcher, standing);
     this.#jobs.set(watcher.job, watchers);
+    standing.release = watcher.tokens?.hold((token) => this.#renewed(watcher, standing, token));
     clearTimeout(this.#returnTimer);
     this.#socket.connect();
-    this.#flushSoon();
+    if (watcher.tokens && !watcher.token) this.#renew(watcher, standing);
+    else this.#flushSoon();
   }
 
   /** @param {Watcher} watcher */
   remove(watcher) {
     const watchers = this.#jobs.get(watcher.job);
-    clearTimeout(watchers?.get(watcher)?.timer);
+    const standing = watchers?.get(watcher);
+    clearTimeout(standing?.timer);
+    standing?.release?.();
     watchers?.delete(watcher);
     if (!watchers?.size) this.#jobs.delete(watcher.job);
     setTimeout(() => this.#leave(watcher.job), LINGER_MS);
@@ -146,7 +162,7 @@ export class Connection {
     this.#leaving.clear();
     this.#tellLine(true);
     for (const [watcher, standing] of this.#everyone()) {
-      if (standing.phase !== "refused") this.#due(watcher, standing);
+      if (standing.phase !== "refused" && standing.phase !== "renewing") this.#due(watcher, standing);
     }
   }
 
@@ -184,8 +200,13 @@ export class Connection {
   #received(name, message) {
     const job = /** @type {{job?: unknown} | null | undefined} */ (message)?.job;
     const watchers = this.#jobs.get(/** @type {string} */ (job));
-    for (const [watcher, { phase }] of [...(watchers ?? [])]) {
-      if (phase !== "refused") this.#take(watcher, watcher.view.live(name, message));
+    for (const [watcher, standing] of [...(watchers ?? [])]) {
+      if (name !== EXPIRED_EVENT) {
+        if (standing.phase !== "refused") this.#take(watcher, watcher.view.live(name, message));
+      } else if (standing.phase === "watching") {
+        // Maybe it was the token of another watcher: the answer tells.
+        this.#due(watcher, standing);
+      }
     }
   }
 
@@ -263,14 +284,14 @@ export class Connection {
   /** @param {Ask} ask @param {{answer: any, single: boolean} | null} heard null: nothing in time */
   #heard({ members, since }, heard) {
     for (const [watcher, standing] of members) {
-      const gone = this.#jobs.get(watcher.job)?.get(watcher) !== standing;
-      if (gone || standing.phase !== "asking") continue;
+      if (!this.#stands(watcher, standing) || standing.phase !== "asking") continue;
       if (!heard) this.#unanswered(watcher, standing);
       else if (heard.answer?.ok === false || typeof heard.answer !== "object" || !heard.answer) {
         this.#refused(watcher, standing, heard.answer, heard.single);
       } else {
         standing.phase = "watching";
-        standing.failures = 0;
+        standing.failures = standing.renewals = 0;
+        watcher.granted(heard.answer.actions);
         this.#take(watcher, watcher.view.answered(/** @type {Reading} */ (heard.answer), since));
       }
     }
@@ -278,16 +299,19 @@ export class Connection {
 
   /** @param {Watcher} watcher @param {Standing} standing @param {any} answer @param {boolean} single */
   #refused(watcher, standing, answer, single) {
-    const error = String(answer?.error ?? "bad_answer");
-    const message = String(answer?.message ?? "The server's answer to watch was not understood.");
-    const final = FINAL_ERRORS.has(error);
+    const refusal = refusalOf(answer);
+    const final = FINAL_ERRORS.has(refusal.error);
+    if (refusal.error === "expired" && watcher.tokens && standing.renewals < RENEWALS) {
+      this.#renew(watcher, standing);
+      return;
+    }
     if (final && !single) {
       // One bad job spoils its batch; asked alone, each gets an answer of its own.
       standing.alone = true;
       this.#due(watcher, standing);
       return;
     }
-    if (final || standing.failures === 0) watcher.refused({ error, message }, final);
+    if (final || standing.failures === 0) watcher.refused(refusal, final);
     if (final) standing.phase = "refused";
     else this.#unanswered(watcher, standing);
   }
@@ -298,6 +322,61 @@ export class Connection {
     standing.phase = "watching";
     this.#dueLater(watcher, standing, backoffMs(standing.failures++));
     this.#take(watcher, watcher.view.unanswered());
+  }
+
+  /** @param {Watcher} watcher @param {Standing} standing @returns {boolean} whether it still watches */
+  #stands(watcher, standing) {
+    return this.#jobs.get(watcher.job)?.get(watcher) === standing;
+  }
+
+  /** Gets a fresh token, and asks with it. @param {Watcher} watcher @param {Standing} standing */
+  async #renew(watcher, standing) {
+    standing.phase = "renewing";
+    try {
+      watcher.token = await watcher.tokens?.fresh(watcher.token);
+    } catch (error) {
+      if (!this.#stands(watcher, standing)) return;
+      standing.phase = "refused";
+      watcher.refused({ error: "expired", message: `No fresh token: ${/** @type {Error} */ (error)?.message}` }, true);
+      return;
+    }
+    // The first time at once; it is the server that refuses what comes after.
+    const delay = standing.renewals ? backoffMs(standing.renewals - 1) : 0;
+    standing.renewals += 1;
+    if (this.#stands(watcher, standing)) this.#dueLater(watcher, standing, delay);
+  }
+
+  /** @param {Watcher} watcher @param {Standing} standing @param {string} token */
+  #renewed(watcher, standing, token) {
+    watcher.token = token;
+    if (standing.phase === "watching") this.#due(watcher, standing);
+  }
+
+  /**
+   * Asks the watcher's job to stop.
+   *
+   * @param {Watcher} watcher
+   * @returns {Promise<Refusal | null>} null: it was told
+   */
+  async cancel(watcher) {
+    const refusal = await this.#askToCancel(watcher);
+    if (refusal?.error !== "expired" || !watcher.tokens) return refusal;
+    try {
+      watcher.token = await watcher.tokens.fresh(watcher.token);
+    } catch {
+      return refusal;
+    }
+    return this.#askToCancel(watcher);
+  }
+
+  /** @param {Watcher} watcher @returns {Promise<Refusal | null>} */
+  #askToCancel({ job, token }) {
+    if (!this.#socket.connected) return Promise.resolve(UNANSWERED);
+    return new Promise((resolve) => {
+      this.#socket.timeout(ACK_TIMEOUT_MS).emit("cancel", { job, token }, (/** @type {unknown} */ lost, /** @type {any} */ ack) => {
+        resolve(lost ? UNANSWERED : ack?.ok === true ? null : refusalOf(ack));
+      });
+    });
   }
 
   /** Tells the server once nobody here watches a job any more. @param {string} job */
@@ -334,3 +413,9 @@ const joinBatch = (batches, watcher, standing) => {
     batch.asks.push({ job: watcher.job, since, members: [[watcher, standing]] });
   }
 };
+
+/** @param {any} answer @returns {Refusal} */
+const refusalOf = (answer) => ({
+  error: String(answer?.error ?? "bad_answer"),
+  message: String(answer?.message ?? "The server's answer was not understood."),
+});

@@ -52,6 +52,7 @@ export class Face {
   #line = make("span", "connection");
   #attempt = make("span", "attempt");
   #figure = make("span", "figure");
+  #cancel = make("button", "cancel");
   #fill = make("div", "fill");
   #bar = make("div", "bar", this.#fill);
   #status = make("span", "status");
@@ -70,15 +71,23 @@ export class Face {
   /** @type {string | null} */
   #tone = null;
 
-  /** @param {ShadowRoot} root */
-  constructor(root) {
+  /** @param {ShadowRoot} root @param {() => void} cancel the button was pressed */
+  constructor(root, cancel) {
     root.adoptedStyleSheets = [sharedSheet()];
     this.#icon.setAttribute("class", "icon");
     this.#icon.setAttribute("part", "icon");
     this.#bar.setAttribute("role", "progressbar");
     this.#bar.setAttribute("aria-valuemin", "0");
     this.#bar.setAttribute("aria-valuemax", "100");
-    this.#error.hidden = true;
+    this.#error.hidden = this.#cancel.hidden = true;
+    this.#cancel.setAttribute("type", "button");
+    // "Cancel Import rows", where several are on a page.
+    this.#cancel.id = "cancel";
+    this.#label.id = "label";
+    this.#cancel.setAttribute("aria-labelledby", "cancel label");
+    this.#cancel.addEventListener("click", () => {
+      if (!this.#cancel.hasAttribute("aria-disabled")) cancel();
+    });
     this.#spoken.setAttribute("role", "status");
     this.#spoken.removeAttribute("part");
     this.#frame = make(
@@ -86,12 +95,13 @@ export class Face {
       "frame",
       this.#icon,
       make("div", "head", this.#label, this.#attempt, this.#line),
-      this.#figure,
+      make("div", "side", this.#figure, this.#cancel),
       this.#bar,
       make("div", "line", this.#telling, this.#figures),
       this.#error,
       this.#hint,
     );
+    this.#frame.tabIndex = -1;
     root.append(this.#frame, this.#spoken);
   }
 
@@ -117,7 +127,8 @@ export class Face {
     put(this.#errorType, shown.errorType);
     put(this.#errorText, [shown.errorType, shown.errorText].every(Boolean) ? `: ${shown.errorText}` : shown.errorText);
     this.#error.hidden = !shown.errorType && !shown.errorText;
-    put(this.#hint, shown.hint);
+    put(this.#hint, shown.fault || shown.hint);
+    this.#showCancel(shown);
     this.#say(shown);
   }
 
@@ -139,9 +150,18 @@ export class Face {
     this.#fill.style.setProperty("--_part", String(part ?? 0));
   }
 
+  /** @param {Display} shown */
+  #showCancel({ cancel, cancelable }) {
+    // Who has just pressed it must not be thrown back to the top of the page.
+    if (!cancel && this.#cancel.matches(":focus")) this.#frame.focus({ preventScroll: true });
+    this.#cancel.hidden = !cancel;
+    put(this.#cancel, cancel);
+    mark(this.#cancel, "aria-disabled", cancelable ? null : "true");
+  }
+
   /** Only a change of state is worth interrupting a reader. @param {Display} shown */
-  #say({ label, status, line, errorType, errorText }) {
-    const said = `${label}: ${[status, line, errorType, errorText].filter(Boolean).join(", ")}`;
+  #say({ label, status, line, errorType, errorText, fault }) {
+    const said = `${label}: ${[status, line, errorType, errorText, fault].filter(Boolean).join(", ")}`;
     if (this.#said !== null && this.#said !== said) put(this.#spoken, said);
     this.#said = said;
   }

@@ -20,9 +20,18 @@ const formats = new Map();
  */
 const numberFormat = (locale, options) => {
   const key = `${locale} ${JSON.stringify(options)}`;
-  const format = formats.get(key) ?? new Intl.NumberFormat(locale, options);
+  const format = formats.get(key) ?? new Intl.NumberFormat(understood(locale), options);
   formats.set(key, format);
   return format;
+};
+
+/** A page's lang may be none, such as "en_US". @param {Locale} locale @returns {Locale} */
+const understood = (locale) => {
+  try {
+    return Intl.getCanonicalLocales(locale)[0];
+  } catch {
+    return undefined;
+  }
 };
 
 /** @param {number} value at least 0 */

@@ -76,7 +76,24 @@ export const CSS = `
   border-radius: 99px;
 }
 .connection { border-style: dashed; }
+.side { display: flex; align-items: center; gap: 0.75rem; }
 .figure { font-weight: 600; font-variant-numeric: tabular-nums; text-align: end; }
+.cancel {
+  min-block-size: 1.75rem;
+  margin-block: -0.25rem;
+  padding: 0 0.75em;
+  font: inherit;
+  font-size: 0.8125em;
+  color: var(--_text);
+  background: transparent;
+  border: 1px solid var(--_muted);
+  border-radius: 0.5em;
+  cursor: pointer;
+}
+.cancel:hover { border-color: currentColor; }
+.cancel:focus-visible { outline: 2px solid var(--_running); outline-offset: 2px; }
+.cancel[aria-disabled] { opacity: 0.55; cursor: default; }
+.frame:focus { outline: none; }
 
 .bar {
   position: relative;
@@ -128,7 +145,8 @@ export const CSS = `
 .error { padding-inline-start: 0.75rem; border-inline-start: 3px solid var(--_tone); white-space: pre-wrap; max-block-size: 8.4em; overflow-y: auto; }
 .error-type { font-weight: 600; }
 .hint { color: var(--_muted); font-variant-numeric: tabular-nums; }
-.attempt:empty, .connection:empty, .error[hidden], .hint:empty, .figures:empty, .figure:empty { display: none; }
+.label, .stage, .message, .figures, .error, .hint { unicode-bidi: isolate; }
+.attempt:empty, .connection:empty, [hidden], .hint:empty, .figures:empty, .figure:empty { display: none; }
 
 .spoken {
   position: absolute;

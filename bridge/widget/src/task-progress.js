@@ -6,7 +6,8 @@
 
 import { display } from "./display.js";
 import { Face } from "./face.js";
-import { ANY_EVENT, Watch } from "./watch.js";
+import { isFinal } from "./job-view.js";
+import { ACTIONS_EVENT, ANY_EVENT, Watch, WatchError } from "./watch.js";
 import { WORDS } from "./words.js";
 
 /** @typedef {import("./records.js").StateRecord} StateRecord */
@@ -15,7 +16,9 @@ import { WORDS } from "./words.js";
 const PASSED_ON = ["progress", "success", "failure", "retry", "revoked", "lost", "gap", "online", "offline", "error"];
 
 /** What changes the watch, not only the looks. */
-const WATCHED = ["job", "token", "url", "namespace"];
+const WATCHED = ["job", "token", "token-url", "url", "namespace"];
+
+const CANCEL_REQUESTED = "cancel-requested";
 
 const TICK_MS = 1000;
 
@@ -48,6 +51,9 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
   /** What is wrong with the attributes. @type {Refusal | null} */
   #fault = null;
   #restarting = false;
+  #cancelling = false;
+  /** Why the job was not cancelled. @type {Refusal | null} */
+  #notCancelled = null;
   #frame = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #ticking;
@@ -55,7 +61,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
 
   constructor() {
     super();
-    this.#face = new Face(this.attachShadow({ mode: "open" }));
+    this.#face = new Face(this.attachShadow({ mode: "open" }), () => this.#requestCancel());
   }
 
   /** Id of the job. */
@@ -74,6 +80,14 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     this.setAttribute("token", value);
   }
 
+  /** Where to get a fresh token, once it has expired. */
+  get tokenUrl() {
+    return this.getAttribute("token-url") ?? "";
+  }
+  set tokenUrl(value) {
+    this.setAttribute("token-url", value);
+  }
+
   /** What the bar is called; default: the task's name. */
   get label() {
     return this.getAttribute("label") ?? "";
@@ -85,6 +99,36 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
   /** The newest state; null while nothing is known. @returns {StateRecord | null} */
   get state() {
     return this.#watch?.state ?? null;
+  }
+
+  /**
+   * Asks the job to stop, as the button does, but without the event.
+   *
+   * @throws {WatchError} where the server refused, or did not answer; the element tells it, too
+   */
+  async cancel() {
+    const watch = this.#watch;
+    if (!watch || this.#cancelling) return;
+    this.#cancelling = true;
+    this.#notCancelled = null;
+    this.#showSoon();
+    try {
+      await watch.cancel();
+    } catch (error) {
+      if (watch === this.#watch) {
+        this.#cancelling = false;
+        this.#notCancelled = /** @type {WatchError} */ (error);
+        this.#showSoon();
+      }
+      throw error;
+    }
+  }
+
+  #requestCancel() {
+    const detail = { job: this.job };
+    const request = new CustomEvent(CANCEL_REQUESTED, { detail, bubbles: true, composed: true, cancelable: true });
+    // What was refused is told on the screen.
+    if (this.dispatchEvent(request)) this.cancel().catch(() => {});
   }
 
   connectedCallback() {
@@ -114,7 +158,8 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
 
   #restart() {
     this.#stop();
-    this.#fault = null;
+    this.#fault = this.#notCancelled = null;
+    this.#cancelling = false;
     this.#face.forget();
     if (this.job) this.#start();
     this.#show();
@@ -124,6 +169,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     try {
       this.#watch = new Watch(this.job, {
         token: this.token,
+        tokenUrl: this.tokenUrl || undefined,
         url: this.getAttribute("url") || undefined,
         namespace: this.getAttribute("namespace") || undefined,
       });
@@ -132,6 +178,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
       return;
     }
     for (const name of PASSED_ON) this.#watch.addEventListener(name, (event) => this.#pass(event));
+    this.#watch.addEventListener(ACTIONS_EVENT, () => this.#showSoon());
     this.#watch.addEventListener(ANY_EVENT, (event) => this.#passCustom(event));
   }
 
@@ -154,7 +201,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
   #passCustom(event) {
     const { name, ...detail } = /** @type {CustomEvent} */ (event).detail;
     this.#fire(ANY_EVENT, { name, ...detail });
-    if (!PASSED_ON.includes(name)) this.#fire(name, detail);
+    if (!PASSED_ON.includes(name) && name !== CANCEL_REQUESTED) this.#fire(name, detail);
   }
 
   /** @param {string} name @param {unknown} detail */
@@ -171,10 +218,15 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
   #show() {
     this.#frame = 0;
     const { state } = this;
+    // A job that ended and is tried again was not asked to stop this time.
+    if (isFinal(state)) this.#cancelling = false;
     const situation = {
       state,
       online: this.#watch?.online ?? null,
       refusal: this.#watch?.refusal ?? this.#fault,
+      mayCancel: this.#watch?.actions.includes("cancel") ?? false,
+      cancelling: this.#cancelling,
+      notCancelled: this.#notCancelled,
       job: this.job,
       label: this.label,
       now: Date.now() / 1000,

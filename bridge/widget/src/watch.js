@@ -6,6 +6,7 @@
 
 import { connectionTo } from "./connection.js";
 import { JobView } from "./job-view.js";
+import { tokenSource } from "./token-source.js";
 
 /** @typedef {import("./records.js").StateRecord} StateRecord */
 /** @typedef {import("./records.js").EventRecord} EventRecord */
@@ -14,26 +15,31 @@ import { JobView } from "./job-view.js";
 
 /**
  * @typedef {object} WatchOptions
- * @property {string} [token]      permission for this job, as `submit` or `issue_token` made it
+ * @property {string | import("./token-source.js").Grants} [token]  permission for this job, as `submit` or
+ *   `issue_token` made it, or a function that gets one, called again when it has expired
+ * @property {string | URL} [tokenUrl]  where to GET a fresh one when it has expired, as `{token, expires_in?}`
  * @property {string | URL} [url]  server; default: where this module was loaded from
  * @property {string} [namespace]  default `/bridge`
  * @property {number} [since]      number of the last event that you have already; default 0: from the first retained
  */
 
-/** Events that tell how a job is doing, by its state. @type {Partial<Record<string, string>>} */
-const OUTCOMES = {
-  SUCCESS: "success",
-  FAILURE: "failure",
-  RETRY: "retry",
-  REVOKED: "revoked",
-  LOST: "lost",
-};
+/** Events that tell how a job is doing, by its state. @type {Map<string, string>} */
+const OUTCOMES = new Map([
+  ["SUCCESS", "success"],
+  ["FAILURE", "failure"],
+  ["RETRY", "retry"],
+  ["REVOKED", "revoked"],
+  ["LOST", "lost"],
+]);
 
 /** Names that mean something else here; a custom event of such a name comes as `bridge:event` only. */
-const OWN_NAMES = new Set(["progress", "gap", "offline", "online", "error", ...Object.values(OUTCOMES)]);
+const OWN_NAMES = new Set(["progress", "gap", "offline", "online", "error", ...OUTCOMES.values()]);
 
 /** Every custom event also comes under this one name, for who wants them all. */
 export const ANY_EVENT = "bridge:event";
+
+/** What the token allows has become known, or is different now. */
+export const ACTIONS_EVENT = "bridge:actions";
 
 /** Unread events that an iterator holds at most; the oldest ones are dropped, and told as a `gap`. */
 const UNREAD = 10_000;
@@ -100,6 +106,8 @@ export class Watch extends EventTarget {
   #closed = false;
   /** @type {WatchError | null} */
   #failure = null;
+  /** @type {readonly string[]} */
+  #actions = [];
   #connection;
   #view;
   #watcher;
@@ -108,18 +116,22 @@ export class Watch extends EventTarget {
    * @param {string} job
    * @param {WatchOptions} [options]
    */
-  constructor(job, { token, url, namespace = "/bridge", since = 0 } = {}) {
+  constructor(job, { token, tokenUrl, url, namespace = "/bridge", since = 0 } = {}) {
     super();
     if (typeof job !== "string" || !job) throw new TypeError(`job must be a job's id, not ${String(job)}`);
+    const dynamic = typeof token === "function";
+    if (dynamic && tokenUrl) throw new TypeError("token is a function already: leave tokenUrl out");
     this.job = job;
     this.#view = new JobView(since);
     this.#connection = connectionTo(serverUrl(url), namespace);
     this.#watcher = {
       job,
-      token: token || undefined,
+      token: dynamic ? undefined : token || undefined,
+      tokens: dynamic ? tokenSource(token) : tokenUrl ? tokenSource(tokenUrl) : undefined,
       view: this.#view,
       take: (/** @type {Effect[]} */ effects) => this.#take(effects),
       refused: (/** @type {Refusal} */ refusal, /** @type {boolean} */ final) => this.#refused(refusal, final),
+      granted: (/** @type {unknown} */ actions) => this.#granted(actions),
       line: (/** @type {boolean} */ online) => this.#tell(online ? "online" : "offline", null),
     };
     this.#connection.add(this.#watcher);
@@ -147,8 +159,24 @@ export class Watch extends EventTarget {
     return this.#view.seq;
   }
 
+  /** What the server lets us do: "watch", "cancel"; empty before its first answer. */
+  get actions() {
+    return this.#actions;
+  }
+
   get closed() {
     return this.#closed;
+  }
+
+  /**
+   * Asks the job to stop. It has stopped when its state is REVOKED; a task that doesn't notice may
+   * still end otherwise.
+   *
+   * @throws {WatchError} where the server refused, or did not answer
+   */
+  async cancel() {
+    const refusal = await this.#connection.cancel(this.#watcher);
+    if (refusal) throw new WatchError(refusal);
   }
 
   /** Ends the watch; nothing is dispatched after it. */
@@ -197,15 +225,23 @@ export class Watch extends EventTarget {
   /** @param {StateRecord} state @param {StateRecord | null} previous */
   #tellState(state, previous) {
     this.#tell("progress", state);
-    const outcome = OUTCOMES[state.state];
+    const outcome = OUTCOMES.get(state.state);
     if (outcome && !(previous?.state === state.state && previous.run === state.run)) this.#tell(outcome, state);
   }
 
   /** @param {string} name @param {EventRecord} event */
   #tellEvent(name, event) {
     const own = OWN_NAMES.has(name);
-    this.#tell(ANY_EVENT, { name, ...event }, own);
+    this.#tell(ANY_EVENT, { ...event, name }, own);
     if (!own) this.#tell(name, event);
+  }
+
+  /** @param {unknown} told */
+  #granted(told) {
+    const actions = Array.isArray(told) ? told.map(String) : [];
+    if (String(actions) === String(this.#actions)) return;
+    this.#actions = Object.freeze(actions);
+    this.#tell(ACTIONS_EVENT, actions, false);
   }
 
   /** @param {Refusal} refusal @param {boolean} final */

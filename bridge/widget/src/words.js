@@ -34,4 +34,11 @@ export const WORDS = Object.freeze({
   took: (/** @type {string} */ duration) => `took ${duration}`,
   nextTry: (/** @type {string} */ duration) => `Next try in ${duration}.`,
   nextTryNow: "Next try any moment.",
+  cancel: "Cancel",
+  cancelling: "Cancelling…",
+  cancelFailed: (/** @type {string} */ why) => `Not cancelled: ${why}`,
+  cancelForbidden: "you are not allowed to.",
+  cancelExpired: "the permission has expired.",
+  cancelFinished: "it has ended already.",
+  cancelUnavailable: "the server did not answer.",
 });

@@ -7,12 +7,18 @@ import { Server } from "socket.io";
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript", css: "text/css" };
 
 export class ContractServer {
-  /** Every `watch` and `unwatch` that came, as [name, request]. */
+  /** Every `watch`, `unwatch` and `cancel` that came, as [name, request]. */
   requests = [];
   /** Answers that come instead of the true one, first come first served. A function; null: no answer. */
   faults = [];
   /** Tokens by job; without an entry any token is good. */
   tokens = new Map();
+  /** Tokens that were good once, besides "old". */
+  expired = new Set(["old"]);
+  /** What every good token allows. */
+  actions = ["watch"];
+  /** What `cancel` answers; a function of the request. */
+  cancelled = () => ({ ok: true });
   #jobs = new Map();
   #pages = new Map();
   /** Rises over restarts too, as Redis' clock does. */
@@ -24,6 +30,7 @@ export class ContractServer {
     this.space = this.io.of("/bridge");
     this.space.on("connection", (socket) => {
       socket.on("watch", (request, ack) => this.#handle("watch", request, ack, () => this.#watch(socket, request)));
+      socket.on("cancel", (request, ack) => this.#handle("cancel", request, ack, () => this.cancelled(request)));
       socket.on("unwatch", (request, ack) => this.#handle("unwatch", request, ack, () => this.#unwatch(socket, request)));
     });
   }
@@ -44,6 +51,19 @@ export class ContractServer {
 
   page(path, content, headers = {}) {
     this.#pages.set(path, { content, headers });
+  }
+
+  /** Answers at a path by a function of the request that gives [status, JSON value]. */
+  route(path, answer) {
+    this.#pages.set(path, { answer });
+  }
+
+  /** A token runs out: whoever watches by it leaves the room and is told. */
+  expire(job, token) {
+    this.expired.add(token);
+    if (this.tokens.get(job) === token) this.tokens.set(job, null);
+    this.space.to(`job:${job}`).emit("bridge:expired", { job });
+    this.space.in(`job:${job}`).socketsLeave(`job:${job}`);
   }
 
   get connections() {
@@ -106,12 +126,12 @@ export class ContractServer {
 
   #reading(socket, job, token, since = 0) {
     if (this.tokens.has(job) && this.tokens.get(job) !== token) {
-      const error = token === "old" ? "expired" : "forbidden";
+      const error = this.expired.has(token) ? "expired" : "forbidden";
       return { ok: false, error, message: `no permission for ${job}` };
     }
     socket.join(`job:${job}`);
     const { snapshot, events } = this.#jobs.get(job) ?? { snapshot: null, events: [] };
-    return { snapshot, events: events.filter(({ seq }) => seq > since), gap: false };
+    return { snapshot, events: events.filter(({ seq }) => seq > since), gap: false, actions: this.actions };
   }
 
   #unwatch(socket, { job, jobs }) {
@@ -124,6 +144,12 @@ export class ContractServer {
     const page = this.#pages.get(path);
     if (!page) {
       response.writeHead(404).end();
+      return;
+    }
+    if (page.answer) {
+      const [status, value] = await page.answer(request);
+      response.writeHead(status, { "content-type": "application/json" });
+      response.end(JSON.stringify(value));
       return;
     }
     const type = TYPES[path.split(".").at(-1)] ?? TYPES.html;

@@ -8,7 +8,7 @@ const show = (state, more = {}) =>
   display(
     {
       state: state && { job: "j", rev: 1, ...state },
-      online: true, refusal: null, job: "j", label: "", now: NOW, locale: "en", ...more,
+      online: true, refusal: null, mayCancel: false, cancelling: false, notCancelled: null, job: "j", label: "", now: NOW, locale: "en", ...more,
     },
     WORDS,
   );
@@ -106,5 +106,67 @@ describe("what went wrong", () => {
     assert.equal(show(null, { online: null }).status, "Connecting…");
     assert.equal(show(null, { online: false }).status, "Reconnecting…");
     assert.equal(show(null).status, "Waiting for news");
+  });
+});
+
+describe("the cancel button", () => {
+  const cancel = (state, more) => show({ state }, { mayCancel: true, ...more });
+
+  it("is there only with permission, for a job that has not ended", () => {
+    const shown = ["PENDING", "STARTED", "PROGRESS", "RETRY", "SUCCESS", "FAILURE", "REVOKED", "LOST"].filter((state) => cancel(state).cancel);
+    assert.deepEqual(shown, ["PENDING", "STARTED", "PROGRESS", "RETRY", "LOST"]);
+    assert.equal(cancel("PROGRESS", { mayCancel: false }).cancel, "");
+    assert.equal(cancel("PROGRESS", { refusal: { error: "expired", message: "m" } }).cancel, "");
+    assert.equal(show(null, { mayCancel: true }).cancel, "");
+  });
+
+  it("does nothing while offline or asked already, and the state says so until the end", () => {
+    assert.equal(cancel("PROGRESS").cancelable, true);
+    assert.equal(cancel("PROGRESS", { online: false }).cancelable, false);
+    const asked = cancel("PROGRESS", { cancelling: true });
+    assert.deepEqual([asked.cancelable, asked.status], [false, "Cancelling…"]);
+    assert.equal(cancel("REVOKED", { cancelling: true }).status, "Cancelled");
+    assert.equal(cancel("LOST", { cancelling: true }).status, "Worker lost");
+  });
+
+  it("tells why not, in our words where we have some", () => {
+    const why = (error) => cancel("PROGRESS", { notCancelled: { error, message: "the server's" } }).fault;
+    assert.equal(why("forbidden"), "Not cancelled: you are not allowed to.");
+    assert.equal(why("too_many"), "Not cancelled: the server's");
+    assert.equal(why("constructor"), "Not cancelled: the server's");
+    assert.equal(cancel("SUCCESS", { notCancelled: { error: "finished", message: "m" } }).fault, "");
+  });
+});
+
+describe("what no task of ours sends, but who may write to the queue can", () => {
+  const evil = [null, 7, true, "x", [], {}, { toString: 1, valueOf: 1 }, ["a", { b: 1 }], -1, 1e308, "\u202e"];
+  const fields = [
+    "task", "message", "unit", "stage", "stages", "error", "attempt", "rate", "eta", "current", "total", "next_at",
+    "updated_at", "started_at", "ended_at", "redeliverable",
+  ];
+  for (const field of fields) {
+    it(`${field} of any kind is shown or left out`, () => {
+      for (const value of evil) {
+        for (const state of ["PENDING", "PROGRESS", "RETRY", "FAILURE", "LOST", "SUCCESS"]) {
+          const more = { current: 1, total: 2, stage: "s", unit: "B", rate: 2, eta: 3, attempt: 1, error: { type: "T", message: value } };
+          const shown = show({ state, ...more, [field]: value });
+          for (const [name, told] of Object.entries(shown)) {
+            if (!["part", "offline", "moving", "cancelable"].includes(name)) assert.equal(typeof told, "string", name);
+          }
+        }
+      }
+    });
+  }
+
+  it("a state named like what every object has is just a name", () => {
+    for (const state of ["constructor", "toString", "__proto__", "left", "task"]) {
+      const { tone, status } = show({ state });
+      assert.deepEqual([tone, status], ["waiting", state]);
+    }
+  });
+
+  it("stages of any kind", () => {
+    const stages = [null, 5, { name: { toString: 1 } }, { name: "s" }];
+    assert.equal(show({ state: "PROGRESS", stage: "s", stages }).stage, "s (4 of 4)");
   });
 });

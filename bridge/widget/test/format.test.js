@@ -75,3 +75,9 @@ describe("time", () => {
     for (const value of [null, undefined, -1, NaN]) assert.equal(exact(value) + rough(value), "");
   });
 });
+
+describe("a lang that is none", () => {
+  it("counts as the reader's own", () => {
+    for (const locale of ["en_US", "", "x", "-", "a b"]) assert.match(plain(format.percent(0.5, locale)), /50/);
+  });
+});

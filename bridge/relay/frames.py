@@ -1,0 +1,75 @@
+"""WebSocket frames on their way into Engine.IO, which has no answer to some of them.
+
+A frame that Engine.IO can't decode would end its reader without closing the connection; here it
+closes it. Frames that carry no message are counted, and who was cut off is read from no longer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from bridge.relay.gate import Gate
+
+_MESSAGE: Final = "4"
+
+_log = logging.getLogger(__name__)
+
+
+def guarded(make: Any, gate: Callable[[], Gate]) -> Any:
+    """Return a maker of WebSockets for Engine.IO whose frames are guarded.
+
+    Args:
+        make: Engine.IO's own for the async mode; None where there is none.
+        gate: gives this process's gate.
+    """
+    if make is None:
+        return None
+
+    def made(handler: Any, server: Any) -> Any:
+        return make(lambda websocket: _converse(handler, websocket, gate()), server)
+
+    return made
+
+
+def _converse(handler: Any, websocket: Any, gate: Gate) -> Any:
+    connection = handler.__self__
+    try:
+        return handler(_Frames(websocket, connection, gate))
+    except Exception as error:  # noqa: BLE001 - whatever came, this connection alone ends
+        _log.debug("a malformed frame of a client: %r", error)
+        gate.cut(connection.sid, "malformed.frame")
+        return []
+
+
+class _Frames:
+    """A WebSocket as Engine.IO uses it."""
+
+    def __init__(self, websocket: Any, connection: Any, gate: Gate) -> None:
+        self._websocket = websocket
+        self._connection = connection
+        self._gate = gate
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._websocket, name)
+
+    def wait(self) -> Any:
+        """Return the next frame, None at the end."""
+        if self._connection.closed:
+            return self._end()
+        frame = self._websocket.wait()
+        is_message = isinstance(frame, str) and frame.startswith(_MESSAGE)
+        if frame is not None and not is_message and self._gate.is_flooding(self._connection.sid):
+            self._gate.cut(self._connection.sid, "limit.flood")
+            return self._end()
+        return frame
+
+    def _end(self) -> None:
+        """Close the TCP connection, so that a writer which a silent client blocks gives up."""
+        raw = getattr(self._websocket, "ws", self._websocket)
+        for name in ("socket", "sock"):
+            with contextlib.suppress(AttributeError, OSError):
+                getattr(raw, name).shutdown(socket.SHUT_RDWR)

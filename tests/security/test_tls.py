@@ -1,0 +1,193 @@
+"""Redis behind TLS: whoever speaks to it does, and only to the one that the certificate names."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from socketio import RedisManager
+
+from bridge.errors import QueueUnavailable
+from bridge.journal import RedisJournal, connect
+from bridge.message_queue.manager import SenderManager
+from bridge.message_queue.stock import StockManager
+from bridge.message_queue.subscriber import Subscriber
+from bridge.rooms import job_room, room_channel
+from bridge.settings import Settings
+from tests.conftest import RedisServer, missing, wait_until
+from tests.nodes import SECRET, Client, Worker, running
+
+
+def certificate(folder: Path, name: str, host: str) -> Path:
+    """A certificate that vouches for itself, with its key beside it."""
+    path = folder / f"{name}.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-keyout", str(path.with_suffix(".key")), "-out", str(path), "-days", "2",
+         "-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return path
+
+
+class TlsRedis(RedisServer):
+    """A redis-server that speaks nothing but TLS."""
+
+    def __init__(self, folder: Path, certificate: Path) -> None:
+        self.certificate = certificate
+        super().__init__(
+            folder, "--tls-cert-file", str(certificate), "--tls-auth-clients", "no",
+            "--tls-key-file", str(certificate.with_suffix(".key")),
+        )  # fmt: skip
+
+    def start(self) -> None:
+        # The plain port is closed, the port of the base class is the one with TLS.
+        self.options = (*self.options, "--port", "0", "--tls-port", str(self.port))
+        super().start()
+
+    @property
+    def url(self) -> str:
+        return self.url_with(self.certificate)
+
+    def url_with(self, authority: Path, **options: str) -> str:
+        query = "".join(f"&{name}={value}" for name, value in options.items())
+        return f"rediss://localhost:{self.port}/0?ssl_ca_certs={authority}{query}"
+
+    @property
+    def client(self) -> Redis:
+        return Redis.from_url(self.url, socket_timeout=5)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    for program, package in (("redis-server", "redis-server"), ("openssl", "openssl")):
+        if shutil.which(program) is None:
+            missing(program, f"apt-get install {package}")
+    return tmp_path_factory.mktemp("tls")
+
+
+@pytest.fixture(scope="module")
+def tls_redis(folder: Path) -> Iterator[TlsRedis]:
+    server = TlsRedis(folder, certificate(folder, "server", "localhost"))
+    yield server
+    server.stop()
+
+
+class MisnamedRedis(TlsRedis):
+    """The test itself reaches it without looking at the name."""
+
+    @property
+    def client(self) -> Redis:
+        url = self.url_with(self.certificate, ssl_check_hostname="false")
+        return Redis.from_url(url, socket_timeout=5)
+
+
+@pytest.fixture(scope="module")
+def misnamed_redis(folder: Path) -> Iterator[TlsRedis]:
+    """Its certificate is in order, but names another host."""
+    server = MisnamedRedis(folder, certificate(folder, "misnamed", "redis.example.org"))
+    yield server
+    server.stop()
+
+
+def secure_settings(url: str) -> Settings:
+    return Settings.load(
+        {"message_queue": url, "channel": f"test-{uuid.uuid4().hex}", "secret_key": SECRET},
+        environ={},
+    )
+
+
+def test_a_node_and_a_worker_meet_behind_tls(tls_redis: TlsRedis, job: str) -> None:
+    settings = secure_settings(tls_redis.url)
+    worker = Worker(settings)
+    with running(settings) as node:
+        client = Client(node.url)
+        ack = client.ask("watch", {"job": job, "token": worker.tokens.issue(jobs=job)})
+        assert ack["ok"], ack
+        worker.state(job, "STARTED", current=1)
+        # Larger than what one read takes in: bytes must not be left behind in the TLS layer.
+        worker.event(job, data="x" * 60_000)
+        worker.state(job, current=2)
+        client.wait(2)
+        assert client.seqs() == [1]
+        client.close()
+
+
+def subscribe(url: str) -> bool:
+    """Whether a subscription is confirmed."""
+    heard = threading.Event()
+    subscriber = Subscriber(
+        url, "tls", on_message=lambda *_: heard.set(), on_lost=lambda: None,
+        on_recovered=lambda: None,
+    )  # fmt: skip
+    subscriber.start()
+    try:
+        return subscriber.subscribe("tls/job:{a}").wait(1.5)
+    finally:
+        subscriber.stop()
+
+
+def publish(url: str) -> bool:
+    manager = SenderManager(secure_settings(url))
+    try:
+        manager.join("a-sid", "/bridge", "a-job")
+    except QueueUnavailable:
+        return False
+    finally:
+        manager.close()
+    return True
+
+
+def read(url: str) -> bool:
+    client = connect(url)
+    try:
+        RedisJournal(client, secure_settings(url)).ping()
+    except QueueUnavailable:
+        return False
+    finally:
+        client.close()
+    return True
+
+
+WAYS = [subscribe, publish, read]
+Way = Callable[[str], bool]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_right_certificate_is_taken(way: Way, tls_redis: TlsRedis) -> None:
+    assert way(tls_redis.url)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_certificate_of_another_authority_is_refused(
+    way: Way, tls_redis: TlsRedis, folder: Path
+) -> None:
+    assert not way(tls_redis.url_with(certificate(folder, "stranger", "localhost")))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_certificate_for_another_host_is_refused(way: Way, misnamed_redis: TlsRedis) -> None:
+    assert not way(misnamed_redis.url)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_plain_connection_is_refused(way: Way, tls_redis: TlsRedis) -> None:
+    assert not way(f"redis://localhost:{tls_redis.port}/0")
+
+
+def test_the_base_channel_of_a_stock_process_behind_tls(tls_redis: TlsRedis) -> None:
+    """Python-socketio's own manager reaches ours, and ours is the stock one."""
+    listener = StockManager(tls_redis.url, "tls-base")
+    listener._redis_connect()
+    messages = listener._redis_listen_with_retries()
+    assert next(messages)["type"] == "subscribe"
+    RedisManager(tls_redis.url, channel="tls-base", write_only=True)._publish({"a": 1})
+    wait_until(lambda: next(messages)["data"] == b'{"a": 1}')
+    messages.close()
+    listener.redis.close()
