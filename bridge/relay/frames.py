@@ -80,6 +80,8 @@ class _Frames:
         """Return the next frame, None at the end."""
         if self._connection.closed:
             return self._end()
+        # A client that always has the next frame ready would never let others have their turn.
+        self._connection.server.sleep(0)
         frame = self._websocket.wait()
         is_message = isinstance(frame, str) and frame.startswith(_MESSAGE)
         if frame is not None and not is_message and self._gate.is_flooding(self._connection.sid):
