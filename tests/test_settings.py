@@ -47,6 +47,13 @@ def test_celery_hands_its_configuration_in_lower_case() -> None:
         ("BRIDGE_ASYNC_MODE", "asyncio", "eventlet"),
         ("BRIDGE_CORS_ORIGINS", "example.org", "https://"),
         ("BRIDGE_MAX_PAYLOAD", "1", "256"),
+        ("BRIDGE_MAX_CLIENTS_ADDRESS", "0", "1000000"),
+        ("BRIDGE_MAX_CLIENTS_USER", "many", "a whole number"),
+        ("BRIDGE_MESSAGES_RATE", "0.5", "a whole number"),
+        ("BRIDGE_MAX_MESSAGE", "10", "1024"),
+        ("BRIDGE_MAX_DEPTH", "1000", "500"),
+        ("BRIDGE_QUIET_SECONDS", "0", "0.1"),
+        ("BRIDGE_TRUSTED_PROXIES", "-1", "10"),
     ],
 )
 def test_a_bad_setting_is_named_with_its_value_and_what_is_allowed(
@@ -106,3 +113,8 @@ def test_every_kind_of_queue_url_passes(url: str) -> None:
 
 def test_variables_of_others_are_left_alone() -> None:
     assert Settings.load(environ={"HOME": "/", "CELERY_BROKER_URL": "x"}) == Settings()
+
+
+def test_no_number_of_clients_is_a_choice_too() -> None:
+    assert Settings.load(environ={"BRIDGE_MAX_CLIENTS_ADDRESS": ""}).max_clients_address is None
+    assert Settings.load(environ={"BRIDGE_MAX_CLIENTS_ADDRESS": "7"}).max_clients_address == 7

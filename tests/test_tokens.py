@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import hashlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from itsdangerous import URLSafeTimedSerializer
 
 from bridge.errors import Expired, Forbidden, InvalidId
 from bridge.tokens import Tokens
@@ -110,3 +115,88 @@ def test_a_malformed_request_for_a_token_is_a_value_error(
 def test_a_malformed_id_never_gets_a_token(tokens: Tokens) -> None:
     with pytest.raises(InvalidId):
         tokens.issue(jobs="a b")
+
+
+def _signed(payload: object) -> str:
+    """A token of ours with a payload that we would never sign."""
+    return str(URLSafeTimedSerializer([KEY], salt="celery-bridge token v1").dumps(payload))
+
+
+def test_no_cut_and_no_changed_character_gets_through(tokens: Tokens) -> None:
+    token = tokens.issue(jobs="a", actions=["watch", "cancel"])
+    for end in range(len(token)):
+        with pytest.raises(Forbidden):
+            tokens.check(token[:end], "watch", job="a")
+    for place in range(len(token)):
+        other = "A" if token[place] != "A" else "Q"
+        changed = token[:place] + other + token[place + 1 :]
+        if place == len(token) - 1:
+            continue  # the last character carries bits that base64 ignores
+        with pytest.raises(Forbidden):
+            tokens.check(changed, "watch", job="a")
+
+
+def test_payload_and_signature_of_two_tokens_make_none(tokens: Tokens, clock: Clock) -> None:
+    mine, foreign = tokens.issue(jobs="mine").split("."), tokens.issue(jobs="foreign").split(".")
+    clock.now += 1
+    later = tokens.issue(jobs="mine").split(".")
+    for mixed in (
+        [foreign[0], *mine[1:]],
+        [mine[0], foreign[1], later[2]],
+        [later[0], mine[1], foreign[2]],
+        [*mine, mine[2]],
+        [mine[0], mine[2]],
+    ):
+        with pytest.raises(Forbidden):
+            tokens.check(".".join(mixed), "watch", job="foreign")
+
+
+@pytest.mark.parametrize("salt", ["", "itsdangerous", "cookie-session", "celery-bridge token v2"])
+def test_what_the_same_key_signed_for_another_purpose_is_no_token(
+    tokens: Tokens, salt: str
+) -> None:
+    payload = {"s": "job", "i": ["a"], "e": {"watch": 4e9}}
+    assert tokens.check(_signed(payload), "watch", job="a"), "this test can fail"
+    elsewhere = URLSafeTimedSerializer([KEY], salt=salt).dumps(payload)
+    with pytest.raises(Forbidden):
+        tokens.check(elsewhere, "watch", job="a")
+
+
+@pytest.mark.parametrize("digest", [hashlib.sha256, hashlib.md5])
+def test_another_digest_is_no_signature(tokens: Tokens, digest: object) -> None:
+    weak = URLSafeTimedSerializer(
+        [KEY], salt="celery-bridge token v1", signer_kwargs={"digest_method": digest}
+    )
+    with pytest.raises(Forbidden):
+        tokens.check(weak.dumps({"s": "job", "i": ["a"], "e": {"watch": 4e9}}), "watch", job="a")
+
+
+@given(st.text(max_size=300) | st.binary(max_size=300) | st.integers() | st.none())
+def test_nothing_that_is_not_ours_does_more_than_be_forbidden(token: object) -> None:
+    with pytest.raises(Forbidden):
+        Tokens([KEY], seconds=60).check(token, "watch", job="a")
+
+
+def test_a_replayed_token_is_good_until_its_end_and_for_nothing_else(
+    tokens: Tokens, clock: Clock
+) -> None:
+    token = tokens.issue(jobs="a", expires=10)
+    for _ in range(3):
+        assert tokens.check(token, "watch", job="a")
+    for scope in ({"job": "b"}, {"root": "a"}, {"user": "a"}):
+        with pytest.raises(Forbidden):
+            tokens.check(token, "watch", **scope)  # type: ignore[arg-type]
+    clock.now += 10
+    with pytest.raises(Expired):
+        tokens.check(token, "watch", job="a")
+
+
+def test_the_end_of_a_permission_is_told(tokens: Tokens, clock: Clock) -> None:
+    claims = tokens.read(tokens.issue(user="anna", actions=["watch", "cancel"]))
+
+    assert tokens.expiry(claims, "watch", user="anna") == clock.now + 86400
+    assert tokens.expiry(claims, "cancel", user="anna") == clock.now + 3600
+    with pytest.raises(Forbidden):
+        tokens.expiry(claims, "watch", user="")
+    with pytest.raises(Forbidden):
+        tokens.expiry(claims, "watch")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from bridge.relay.gate import Gate
@@ -45,6 +45,23 @@ def _converse(handler: Any, websocket: Any, gate: Gate) -> Any:
         return []
 
 
+def unmask(data: bytes, mask: Sequence[int], length: int | None = None, offset: int = 0) -> bytes:
+    """Do what eventlet's WebSocket does byte by byte, some hundred times as fast.
+
+    Eventlet's own way takes 70 ms for the largest message, in which nobody else is served.
+
+    Args:
+        data: a masked piece of a frame; mask: its four bytes.
+        length: how much of it counts; default: all.
+        offset: how much of the frame came before.
+    """
+    data = data[:length]
+    turned = bytes(mask[(offset + i) % 4] for i in range(4))
+    repeated = (turned * (len(data) // 4 + 1))[: len(data)]
+    plain = int.from_bytes(data, "big") ^ int.from_bytes(repeated, "big")
+    return plain.to_bytes(len(data), "big")
+
+
 class _Frames:
     """A WebSocket as Engine.IO uses it."""
 
@@ -52,6 +69,9 @@ class _Frames:
         self._websocket = websocket
         self._connection = connection
         self._gate = gate
+        raw = getattr(websocket, "ws", websocket)
+        if hasattr(raw, "_apply_mask"):
+            raw._apply_mask = unmask
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._websocket, name)
@@ -60,6 +80,8 @@ class _Frames:
         """Return the next frame, None at the end."""
         if self._connection.closed:
             return self._end()
+        # A client that always has the next frame ready would never let others have their turn.
+        self._connection.server.sleep(0)
         frame = self._websocket.wait()
         is_message = isinstance(frame, str) and frame.startswith(_MESSAGE)
         if frame is not None and not is_message and self._gate.is_flooding(self._connection.sid):

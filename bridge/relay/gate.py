@@ -29,7 +29,7 @@ from bridge.settings import Settings
 CLIENTS_ADDRESS: Final = 100
 #: A Socket.IO packet: type, attachments, namespace, number of the ack.
 _PACKET_HEAD: Final = re.compile(r"([0-6])(\d{1,10}-)?(?:(/[^,?]*)[^,]*,?)?(\d{1,15})?(?!\d)")
-_EVENT: Final = "2"
+_EVENTS: Final = "25"  # plain and binary
 
 _log = logging.getLogger(__name__)
 
@@ -190,7 +190,7 @@ class Gate:
     def _refuse(self, eio_sid: str, head: re.Match[str] | None, error: Refused) -> None:
         """Answer what can be answered: an event of our namespace that asks for an ack."""
         namespace = self._settings.namespace
-        if head is None or head[1] != _EVENT or head[3] != namespace or head[4] is None:
+        if head is None or head[1] not in _EVENTS or head[3] != namespace or head[4] is None:
             return
         if self._server.manager.sid_from_eio_sid(eio_sid, namespace) is None:
             return
