@@ -139,6 +139,10 @@ class Gate:
             _log.debug("a malformed message of a client: %r", error)
             self._refuse(eio_sid, head, BadRequest("the message is malformed"))
 
+    def malformed(self, reason: str) -> None:
+        """Count what a client sent and nobody could read."""
+        self._counters.add(reason)
+
     def is_flooding(self, eio_sid: str) -> bool:
         """Count a frame that is no message; True: there are far too many of them."""
         return self._pace.frame(eio_sid) == "flood"
