@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from bridge.relay.gate import Gate
 
+#: So many frames of a client may wait to be read.
+INBOX_FRAMES: Final = 16
 _MESSAGE: Final = "4"
 
 _log = logging.getLogger(__name__)
@@ -30,13 +32,19 @@ def guarded(make: Any, gate: Callable[[], Gate]) -> Any:
         return None
 
     def made(handler: Any, server: Any) -> Any:
-        return make(lambda websocket: _converse(handler, websocket, gate()), server)
+        websocket = make(lambda websocket: _converse(handler, websocket, gate()), server)
+        if hasattr(websocket, "server_args"):  # simple-websocket; eventlet's knows its limit
+            websocket.server_args["max_message_size"] = server.max_http_buffer_size
+        return websocket
 
     return made
 
 
 def _converse(handler: Any, websocket: Any, gate: Gate) -> Any:
     connection = handler.__self__
+    link: Any = getattr(websocket, "ws", None)
+    if hasattr(link, "input_buffer"):
+        link.input_buffer = _Inbox(link, connection.server.sleep)
     try:
         return handler(_Frames(websocket, connection, gate))
     except Exception as error:  # noqa: BLE001 - whatever came, this connection alone ends
@@ -60,6 +68,26 @@ def unmask(data: bytes, mask: Sequence[int], length: int | None = None, offset: 
     repeated = (turned * (len(data) // 4 + 1))[: len(data)]
     plain = int.from_bytes(data, "big") ^ int.from_bytes(repeated, "big")
     return plain.to_bytes(len(data), "big")
+
+
+class _Inbox(list[Any]):
+    """What simple-websocket has received and nobody has read: bounded, so that TCP slows it down.
+
+    Args:
+        link: simple-websocket's connection, whose thread fills this.
+        sleep: waits in the way of the async mode.
+    """
+
+    def __init__(self, link: Any, sleep: Callable[[float], None]) -> None:
+        super().__init__(link.input_buffer)
+        self._link = link
+        self._sleep = sleep
+
+    def append(self, frame: Any) -> None:
+        """Take a frame as soon as there is room."""
+        while len(self) >= INBOX_FRAMES and self._link.connected:
+            self._sleep(0.005)
+        super().append(frame)
 
 
 class _Frames:
@@ -88,6 +116,11 @@ class _Frames:
             self._gate.cut(self._connection.sid, "limit.flood")
             return self._end()
         return frame
+
+    def close(self) -> None:
+        """Close the WebSocket; the client may have gone already."""
+        with contextlib.suppress(OSError):
+            self._websocket.close()
 
     def _end(self) -> None:
         """Close the TCP connection, so that a writer which a silent client blocks gives up."""

@@ -21,7 +21,6 @@ from bridge.errors import BadRequest, Refused, TooMany
 from bridge.relay.answers import refusal
 from bridge.relay.caller import Caller, caller_of, counted_as, is_this_machine
 from bridge.relay.depth import is_too_deep
-from bridge.relay.pace import Pace
 from bridge.relay.relay import Relay
 from bridge.settings import Settings
 
@@ -53,6 +52,9 @@ class Gate:
     """
 
     def __init__(self, settings: Settings, server: Any, relay: Relay, *, whole: bool) -> None:
+        # Only now: `limits` takes 0.1 s to load, and what never serves builds the app, too.
+        from bridge.relay.pace import Pace
+
         self._settings = settings
         self._server = server
         self._relay = relay
@@ -138,6 +140,10 @@ class Gate:
             self._counters.add("malformed.message")
             _log.debug("a malformed message of a client: %r", error)
             self._refuse(eio_sid, head, BadRequest("the message is malformed"))
+
+    def malformed(self, reason: str) -> None:
+        """Count what a client sent and nobody could read."""
+        self._counters.add(reason)
 
     def is_flooding(self, eio_sid: str) -> bool:
         """Count a frame that is no message; True: there are far too many of them."""

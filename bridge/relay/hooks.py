@@ -9,6 +9,7 @@ from bridge.errors import TooMany
 from bridge.relay.answers import refusal
 from bridge.relay.frames import guarded
 from bridge.relay.gate import Gate
+from bridge.relay.polling import guard_posts
 
 #: Where a request's WSGI environment keeps the refusals that decide its status.
 REFUSALS: Final = "bridge.refusals"
@@ -48,3 +49,4 @@ def hook(server: Any, gate: Callable[[], Gate], *, whole: bool) -> None:
     if whole:
         # A copy: the table belongs to all servers of the async mode.
         eio._async = {**eio._async, "websocket": guarded(eio._async["websocket"], gate)}
+        guard_posts(eio, gate)

@@ -7,6 +7,7 @@ at 1024 by default), and a storm of reconnections finds a backlog.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import logging
@@ -120,6 +121,10 @@ def _run_gevent(app: Flask, listener: socket.socket, quiet_seconds: float) -> No
 
     class Handler(pywsgi.WSGIHandler):  # type: ignore[misc]  # gevent is imported by its name
         """Waits only so long for a request's head, however it trickles in."""
+
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):  # the client may have gone before its answer
+                super().handle()
 
         def read_requestline(self) -> Any:
             with gevent.Timeout(quiet_seconds, TimeoutError):

@@ -304,6 +304,26 @@ def test_who_watches_nothing_is_sent_away_and_who_watches_stays(settings: Settin
             guest.close()
 
 
+@pytest.mark.parametrize("mode", ["gevent", "threading"])
+def test_the_other_modes_cut_off_the_same(settings: Settings, mode: str) -> None:
+    limits = {"BRIDGE_MESSAGES_RATE": "2", "BRIDGE_MAX_WATCHES": "2", "BRIDGE_QUIET_SECONDS": "2"}
+    with login_node(settings, BRIDGE_ASYNC_MODE=mode, **limits) as node:
+        with raw(node) as quiet:
+            with raw(node) as malformed:
+                malformed.send("x")
+                assert closes(malformed)
+            for text in ("3", '42/bridge,1["watch",{"job":"a"}]'):
+                with raw(node) as flooding:
+                    flooding.send("40/bridge,")
+                    send_until_it_ends(flooding, text, lambda: None)
+            assert closes(quiet)
+        counts = node.counts()
+        assert counts["malformed.frame"] == 1
+        assert counts["limit.flood"] >= 2
+        assert counts["limit.quiet"] == 1
+        assert not any("Traceback" in line for line in node.log), "\n".join(node.log)
+
+
 @pytest.mark.parametrize("mode", ["eventlet", "gevent", "threading"])
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: "])
 def test_a_request_that_never_ends_is_cut_off(settings: Settings, mode: str, sent: bytes) -> None:

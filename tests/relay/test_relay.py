@@ -136,7 +136,7 @@ def test_tables_are_empty_again_after_everyone_left(
     assert len(relay.members) == 0
     assert relay.members.rooms() == []
     assert len(relay._trails) == 0
-    assert own_worker.state("job-1", current=2).receivers == 0
+    wait_until(lambda: own_worker.state("job-1", current=2).receivers == 0)
     assert server.manager.rooms == {}
 
 

@@ -129,7 +129,9 @@ def test_any_bytes_on_any_room(victim: Attacked, watcher: Client, batch: list[by
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 joins = st.fixed_dictionaries(
@@ -173,7 +175,14 @@ def test_anything_on_the_base_channel(victim: Attacked, batch: list[bytes]) -> N
 
 
 def test_the_base_channel_is_heard_after_all_that(victim: Attacked, watcher: Client) -> None:
-    for junk in (b"\x80\x04", b"[" * 100_000, b"{}", b"null", b'{"method":"emit"}', b'{"method":5}'):
+    for junk in (
+        b"\x80\x04",
+        b"[" * 100_000,
+        b"{}",
+        b"null",
+        b'{"method":"emit"}',
+        b'{"method":5}',
+    ):
         victim.worker.redis.publish(victim.settings.channel, junk)
     message = {
         "method": "emit", "event": "greeting", "data": "hello", "namespace": "/bridge",

@@ -34,8 +34,15 @@ NASTY = [
     '42/bridge,["watch","\\ud800"]', "42\u202e", '42["watch",{"job":"a"}]',
     '42/bridge,1["connect",{}]', '42/bridge,1["disconnect","client"]', '42/bridge,1["*"]',
 ]  # fmt: skip
-packets = st.sampled_from(NASTY) | st.text(max_size=30) | st.builds(
-    "".join, st.lists(st.sampled_from([*"0123456789,/-[]{}\":", "/bridge", '"watch"', "null"]), max_size=25)
+packets = (
+    st.sampled_from(NASTY)
+    | st.text(max_size=30)
+    | st.builds(
+        "".join,
+        st.lists(
+            st.sampled_from([*'0123456789,/-[]{}":', "/bridge", '"watch"', "null"]), max_size=25
+        ),
+    )
 )
 frames = packets | st.binary(max_size=40)
 
@@ -52,7 +59,10 @@ def send_all(victim: Attacked, batch: list[str | bytes]) -> None:
     """Send until the node hangs up; then begin anew with the rest."""
     rest = list(batch)
     while rest:
-        with raw_websocket(victim) as link, contextlib.suppress(OSError, websocket.WebSocketException):
+        with (
+            raw_websocket(victim) as link,
+            contextlib.suppress(OSError, websocket.WebSocketException),
+        ):
             while rest:
                 frame = rest.pop(0)
                 if isinstance(frame, bytes):
@@ -79,7 +89,11 @@ def test_any_frames_by_websocket(victim: Attacked, batch: list[str | bytes]) -> 
 
 
 @fuzzing
-@given(bodies=st.lists(st.lists(packets, max_size=20).map("\x1e".join) | st.binary(max_size=60), max_size=5))
+@given(
+    bodies=st.lists(
+        st.lists(packets, max_size=20).map("\x1e".join) | st.binary(max_size=60), max_size=5
+    )
+)
 def test_any_body_by_polling(victim: Attacked, bodies: list[str | bytes]) -> None:
     url = open_polling(victim)
     for body in bodies:

@@ -148,7 +148,15 @@ REFUSED = {
         "LPUSH another a", "EVALSHA 0 0",
     ],
 }  # fmt: skip
-REFUSED_TO_ALL = ("KEYS *", "SCAN 0", "FLUSHALL", "CONFIG GET *", "ACL LIST", "MONITOR", "CLIENT LIST")
+REFUSED_TO_ALL = (
+    "KEYS *",
+    "SCAN 0",
+    "FLUSHALL",
+    "CONFIG GET *",
+    "ACL LIST",
+    "MONITOR",
+    "CLIENT LIST",
+)
 
 
 @pytest.mark.parametrize("user", REFUSED)
@@ -178,7 +186,10 @@ def test_a_script_gets_no_further_than_its_user(redis: GuardedRedis, user: str) 
 
 
 def test_nobody_gets_in_without_a_password(redis: GuardedRedis) -> None:
-    for url in (f"redis://127.0.0.1:{redis.port}", f"redis://bridge-node:wrong@127.0.0.1:{redis.port}"):
+    for url in (
+        f"redis://127.0.0.1:{redis.port}",
+        f"redis://bridge-node:wrong@127.0.0.1:{redis.port}",
+    ):
         client = type(redis.client).from_url(url)
         with client, pytest.raises(AuthenticationError):
             client.ping()
