@@ -23,19 +23,18 @@ from bridge.relay.counters import Counters
 from bridge.relay.fanout import Fanout
 from bridge.relay.joining import Joining, is_here
 from bridge.relay.members import Member, Members
-from bridge.relay.message import EVENT, Aside, Malformed, Message, cut_at, messages_of
+from bridge.relay.message import Aside, Malformed, Message, cut_at, messages_of
 from bridge.relay.reader import Reader, Request
+from bridge.relay.resync import Resync, rooms_of
 from bridge.relay.sweep import ResultBackend, Sweep
 from bridge.relay.trails import Trail, Trails
-from bridge.rooms import job_room, relay_channel, room_channel, root_room, split_room, user_room
+from bridge.rooms import job_room, relay_channel, room_channel, split_room
 from bridge.settings import Settings
 
 CONFIRM_SECONDS: Final = 2.0
 TEND_SECONDS: Final = 0.25
 #: Tells a client that its token has run out, so that it no longer watches.
 EXPIRED_EVENT: Final = "bridge:expired"
-#: After a loss of the queue, so many of a root's or user's newest jobs are looked at.
-NEW_JOBS_A_ROOM: Final = 100
 
 _log = logging.getLogger(__name__)
 
@@ -70,8 +69,12 @@ class Relay:
         self.reader = Reader(RedisJournal(self._journal_client, settings))
         self._catch_up = CatchUp(self.reader)
         self._joining = Joining(server, self.members)
+        self._resync = Resync(
+            self._trails, self.members, self.reader, self._catch_up, self._fanout,
+            pass_on=self._pass_on, lock=self._lock, stopped=self._stopped,
+        )  # fmt: skip
         backend = settings.result_backend
-        self._sweep = Sweep(settings, self, ResultBackend(backend) if backend else None)
+        self._sweep = Sweep(settings, self._resync, ResultBackend(backend) if backend else None)
         self.counters = Counters()
         #: What else is done now and then, in the thread that tends.
         self.chores: list[Callable[[], None]] = []
@@ -92,19 +95,6 @@ class Relay:
         self._catch_up.stop()
         self.reader.stop()
         self._journal_client.close()
-
-    def followed(self) -> list[tuple[str, int, int]]:
-        """See `bridge.relay.sweep.Followed`."""
-        return [(job, *trail.place) for job, trail in self._trails if trail.aside is None]
-
-    def make_up(self, job: str) -> None:
-        """See `bridge.relay.sweep.Followed`."""
-        with self._lock:
-            trail = self._trails.of(job)
-            if trail.aside is not None:
-                return
-            trail.aside = Aside()
-        self._catch_up.add(self._gap_of_trail(job, trail, trail.place[1]))
 
     @property
     def heard_seconds(self) -> float | None:
@@ -274,7 +264,7 @@ class Relay:
         with self._lock:
             if member.aside.get(job) is not aside:
                 return None
-            if not any(room in member.rooms for room in _rooms_of(job, reading)):
+            if not any(room in member.rooms for room in rooms_of(job, reading)):
                 del member.aside[job]  # its permission has ended meanwhile
                 return None
             if all(self._fanout.push(member, message) for message in messages):
@@ -291,76 +281,11 @@ class Relay:
 
     def _on_lost(self) -> None:
         self._sweep.disturbed()
-        with self._lock:
-            for _, trail in self._trails:
-                trail.aside = Aside()
+        self._resync.set_aside()
 
     def _on_recovered(self) -> None:
         self._sweep.disturbed()
-        self._server.start_background_task(self._resync)
-
-    def _resync(self) -> None:
-        with self._lock:
-            followed = [(job, trail) for job, trail in self._trails if trail.aside is not None]
-        _log.info("resyncing %d jobs after a loss of the message queue", len(followed))
-        for job, trail in followed:
-            self._catch_up.add(self._gap_of_trail(job, trail, trail.place[1]))
-        for room in self.members.rooms():
-            self._find_new_jobs(room)
-
-    def _find_new_jobs(self, room: str) -> None:
-        """Follow the jobs of a root or a user that began while the queue was lost."""
-        if room.startswith("job:"):
-            return
-        while not self._stopped.is_set():
-            try:
-                jobs = self.reader.list_jobs(room, NEW_JOBS_A_ROOM).jobs
-                break
-            except QueueUnavailable:
-                self._stopped.wait(TEND_SECONDS)
-        else:
-            return
-        for job in jobs:
-            with self._lock:
-                trail = self._trails.of(job)
-                if trail.rev or trail.aside is not None:
-                    continue
-                trail.aside = Aside()
-            self._catch_up.add(self._gap_of_trail(job, trail, trail.place[1]))
-
-    def _gap_of_trail(self, job: str, trail: Trail, since: int) -> Gap:
-        aside = trail.aside or Aside()
-        return Gap(
-            job, since, aside,
-            fill=lambda reading: self._tell_followers(job, trail, aside, reading),
-            wanted=lambda: trail.aside is aside,
-        )  # fmt: skip
-
-    def _tell_followers(self, job: str, trail: Trail, aside: Aside, reading: Reading) -> Gap | None:
-        rev, seq = trail.place
-        missed = [
-            message
-            for message in messages_of(job, reading)
-            if message.rev > rev and (message.kind != EVENT or message.seq > seq or reading.gap)
-        ]
-        cut = cut_at(reading)
-        with self._lock:
-            if trail.aside is not aside:
-                return None
-            audience = self._audience(job, reading)
-            for message in missed:
-                trail.advance(message)
-                self._fanout.deliver(message, audience)
-            if cut is not None or aside.overflowed:
-                return self._gap_of_trail(job, trail, trail.seq)
-            for message, room in aside.after(trail.rev):
-                self._pass_on(trail, message, self.members.of(room))
-            trail.aside = None
-        return None
-
-    def _audience(self, job: str, reading: Reading) -> list[Member]:
-        rooms = _rooms_of(job, reading)
-        return list(dict.fromkeys(member for room in rooms for member in self.members.of(room)))
+        self._server.start_background_task(self._resync.all)
 
     def _tend(self) -> None:
         """What must be done now and then: empty rooms are given up, drained clients caught up."""
@@ -402,12 +327,3 @@ class Relay:
             member.behind.clear()
         for gap in gaps:
             self._catch_up.add(gap)
-
-
-def _rooms_of(job: str, reading: Reading) -> list[str]:
-    rooms = [job_room(job)]
-    if reading.snapshot is not None:
-        root, user = reading.snapshot.get("root"), reading.snapshot.get("user")
-        rooms += [root_room(root)] if root else []
-        rooms += [user_room(user)] if user else []
-    return rooms
