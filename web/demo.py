@@ -106,4 +106,5 @@ def handle_errors(app: Flask) -> None:
         if not request.path.startswith(PREFIX):
             return error.get_response()
         code = (error.name or "error").lower().replace(" ", "_")
-        return jsonify(error=code, message=error.description), error.code or 500
+        headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+        return jsonify(error=code, message=error.description), error.code or 500, headers
