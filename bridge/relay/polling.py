@@ -14,6 +14,8 @@ from bridge.relay.gate import Gate
 
 #: What Engine.IO logs with a traceback for whatever a client posts.
 _UNDECODABLE: Final = "post request handler error"
+#: How it logs packets, where that is switched on: the last argument is what a client sent or gets.
+_WITH_DATA: Final = "data %s"
 
 
 def guard_posts(eio: Any, gate: Callable[[], Gate]) -> None:
@@ -38,11 +40,17 @@ def guard_posts(eio: Any, gate: Callable[[], Gate]) -> None:
 
 
 class _Log(logging.LoggerAdapter[logging.Logger]):
-    """Engine.IO's logger, but for what clients could fill it with."""
+    """Engine.IO's logger, but for what clients could fill it with, and for tokens in messages."""
 
     def __init__(self, logger: logging.Logger, gate: Callable[[], Gate]) -> None:
         super().__init__(logger, {})
         self._gate = gate
+
+    def info(self, msg: object, *args: Any, **kwargs: Any) -> None:
+        """Log that a packet came or went, without what is in it."""
+        if args and str(msg).endswith(_WITH_DATA):
+            args = (*args[:-1], "***")
+        super().info(msg, *args, **kwargs)
 
     def exception(self, msg: object, *args: Any, **kwargs: Any) -> None:
         """Log an exception, unless it is about what a client posted: that is counted."""

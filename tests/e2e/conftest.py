@@ -29,10 +29,11 @@ WIDGET = ROOT / "bridge" / "widget"
 class Stack:
     """What runs, and how to start a job on it as a page does."""
 
-    def __init__(self, redis: RedisServer, settings: Settings, node: Node) -> None:
+    def __init__(self, redis: RedisServer, settings: Settings, node: Node, uploads: Path) -> None:
         self.redis = redis
         self.settings = settings
         self.node = node
+        self.uploads = uploads
 
     @property
     def url(self) -> str:
@@ -97,7 +98,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         wait_until(
             lambda: b" ready." in log.read_bytes(), seconds=40, what=f"the worker, see {log}"
         )
-        yield Stack(redis, settings, node)
+        yield Stack(redis, settings, node, folder / "uploads")
     finally:
         if node is not None:
             node.stop()

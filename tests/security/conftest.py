@@ -18,12 +18,14 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def celery_worker(log: Path, environ: Mapping[str, str], level: str = "INFO") -> Iterator[None]:
-    """The demo's Celery worker as a process of its own, for the length of a block."""
+def celery_worker(
+    log: Path, environ: Mapping[str, str], level: str = "INFO", app: str = "workers.app"
+) -> Iterator[None]:
+    """A Celery worker as a process of its own, for the length of a block; else the demo's."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("BRIDGE_", "CELERY_"))}
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-c", "1", "-l", level],
+            [sys.executable, "-m", "celery", "-A", app, "worker", "-c", "1", "-l", level],
             env={**kept, **environ}, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.conftest import wait_until
+from tests.conftest import missing, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.redis]
 ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
+AXE = Path(__file__).parents[2] / "bridge/widget/node_modules/axe-core/axe.min.js"
 COMMAND = "from bridge.cli import main; main(prog_name='bridge')"
 PATIENCE_MS = 20_000
 
@@ -105,6 +106,15 @@ def file(name: str, content: bytes) -> dict[str, Any]:
     return {"name": name, "mimeType": "text/plain", "buffer": content}
 
 
+def accessibility_faults(page: Page) -> list[Any]:
+    """What axe-core finds; it comes with the widget's development packages."""
+    if not AXE.exists():
+        missing("axe-core", "run npm ci in bridge/widget")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
+
+
 def state_of(card: Any) -> str:
     found = card.locator("task-progress").evaluate("each => each.state?.state ?? 'unknown'")
     return str(found)
@@ -148,6 +158,26 @@ def test_retry_then_failure(gallery: Gallery) -> None:
         "attempt 2 of 2 failed, as asked: none is left"
     )
     expect(card.locator(".result")).to_be_hidden()
+
+
+def test_a_job_is_cancelled_by_keyboard(gallery: Gallery) -> None:
+    card = gallery.start("metronome", steps="600")
+    reach(card, "PROGRESS")
+    card.get_by_role("button", name="Cancel Metronome").focus()
+    gallery.page.keyboard.press("Space")
+    reach(card, "REVOKED")
+    expect(card.locator("task-progress")).to_contain_text("Cancelled")
+    expect(card.get_by_role("button", name="Cancel")).to_have_count(0)
+    gallery.page.click("#forget")
+    expect(gallery.page.locator("#empty")).to_be_visible()
+
+
+def test_a_retry_that_waits_is_cancelled(gallery: Gallery) -> None:
+    card = gallery.start("flaky", failures="1", countdown="2")
+    reach(card, "RETRY")
+    card.get_by_role("button", name="Cancel").click()
+    expect(card.locator("task-progress")).to_contain_text("Cancelling")
+    reach(card, "REVOKED")
 
 
 def test_after_a_reload_the_jobs_are_there_and_go_on(gallery: Gallery) -> None:
@@ -242,7 +272,9 @@ def test_it_fits_and_looks_right(
     reach(gallery.start("flaky", failures="0", outcome="failure"), "FAILURE")
     reach(gallery.start("flaky", failures="1", countdown="30"), "RETRY")
     reach(gallery.start("metronome", steps="60"), "PROGRESS")
+    gallery.page.evaluate("scrollTo(0, 0)")
     gallery.picture(name)
+    assert accessibility_faults(gallery.page) == []
     assert (
         gallery.page.evaluate("document.documentElement.scrollWidth")
         == options["viewport"]["width"]

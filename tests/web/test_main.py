@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import RedisServer, free_port, wait_until
+from web.guard import HEADERS
 
 pytestmark = pytest.mark.e2e
 SECRET = "a secret for tests only"
@@ -143,3 +145,62 @@ def test_an_upload_over_the_limit_is_refused_and_the_node_goes_on(node: Node) ->
         client.sendall(head.encode())
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
     assert answer(f"{url}/healthz")[0] == 200
+
+
+def peak_bytes(process: subprocess.Popen[str]) -> int:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.redis
+def test_an_upload_goes_to_the_disk_and_not_through_the_memory(node: Node, tmp_path: Path) -> None:
+    process, url = node()
+    small = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\na\r\n--x--'
+    )
+    kind = "multipart/form-data; boundary=x"
+    assert answer(f"{url}/demo/jobs/import_csv", small, kind)[0] == 201
+    before = peak_bytes(process)
+    large = small.replace(b"\r\n\r\na", b"\r\n\r\n" + b"a,b\n" * (31 * 1024 * 256))
+    assert answer(f"{url}/demo/jobs/import_csv", large, kind)[0] == 201
+    assert peak_bytes(process) - before < 10 * 1024 * 1024
+    assert sum(path.stat().st_size for path in (tmp_path / "uploads").iterdir()) > 31 * 1024 * 1024
+
+
+@pytest.mark.redis
+def test_an_upload_of_untold_length_ends_at_the_limit(node: Node, tmp_path: Path) -> None:
+    _, url = node()
+    head = (
+        "POST /demo/jobs/import_csv HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+    )
+    part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    piece = b"a" * 1_048_576
+    answered = b""
+    with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=20) as client:
+        client.sendall(head.encode() + b"%x\r\n%s\r\n" % (len(part), part))
+        with contextlib.suppress(OSError):
+            for _ in range(64):
+                client.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+        with contextlib.suppress(OSError):
+            answered = client.recv(100)
+    assert answered.startswith((b"HTTP/1.1 413 ", b"HTTP/1.1 400 ")) or answered == b""
+    folder = tmp_path / "uploads"
+    assert not folder.exists() or list(folder.iterdir()) == []
+    assert answer(f"{url}/healthz")[0] == 200
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("mode", ["eventlet", "threading"])
+def test_the_security_headers_are_on_the_wire(node: Node, mode: str) -> None:
+    _, url = node(BRIDGE_ASYNC_MODE=mode)
+    for path in ("/", "/readyz", "/bridge/jobs/x", "/socket.io/?EIO=4&transport=polling", "/nope"):
+        request = urllib.request.Request(f"{url}{path}")
+        try:
+            response = urllib.request.urlopen(request, timeout=10)
+        except urllib.error.HTTPError as error:
+            response = error
+        with response:
+            for name, value in HEADERS.items():
+                assert response.headers.get_all(name) == [value], path

@@ -61,8 +61,11 @@ const bytes = (value, power, locale, per = "") => {
 const plain = (value, locale) =>
   numberFormat(locale, { maximumFractionDigits: Math.abs(value) >= 10 ? 0 : 2 }).format(value);
 
+/** What nobody counts to would only fill the screen. */
+const MOST = 1e21;
+
 /** @param {unknown} value @returns {value is number} */
-const isFinite = (value) => typeof value === "number" && Number.isFinite(value);
+const isFinite = (value) => typeof value === "number" && Math.abs(value) < MOST;
 
 /**
  * How far a job is.

@@ -81,3 +81,15 @@ describe("a lang that is none", () => {
     for (const locale of ["en_US", "", "x", "-", "a b"]) assert.match(plain(format.percent(0.5, locale)), /50/);
   });
 });
+
+describe("a number that nobody counts to", () => {
+  it("is none", () => {
+    for (const unit of ["rows", "B"]) {
+      assert.equal(counts(1e308, 5, unit), "");
+      assert.ok(counts(1e20, -1e308, unit).length < 40);
+      assert.equal(format.rate(1e308, unit), "");
+    }
+    assert.equal(format.duration(1e308), "");
+    assert.equal(format.fraction(1, 1e308), null);
+  });
+});
