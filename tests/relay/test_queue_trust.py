@@ -11,7 +11,7 @@ import socketio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.records import Frame
+from bridge.frames import Frame
 from bridge.relay.message import Malformed, Message
 from bridge.relay.relay import Relay
 from bridge.rooms import relay_channel, room_channel
