@@ -7,7 +7,6 @@ import subprocess
 import sys
 import traceback
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
