@@ -76,8 +76,12 @@ class Sweep:
         self._n = 0
         self._calm_since = clock()
         self._behind: set[str] = set()
+        # Made in one thread and used in another, so its token must not be the thread's own.
         self._lock = self._client.lock(
-            f"{settings.channel}:sweeper", timeout=3 * SWEEP_SECONDS, blocking=False
+            f"{settings.channel}:sweeper",
+            timeout=3 * SWEEP_SECONDS,
+            blocking=False,
+            thread_local=False,
         )
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="bridge_sweep", daemon=True)

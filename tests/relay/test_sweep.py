@@ -237,3 +237,16 @@ def test_a_watcher_of_a_real_node_is_told_that_the_worker_died(
             )
         )
         client.close()
+
+
+def test_a_real_node_looks_after_jobs_that_nobody_watches(redis_url: str, channel: str) -> None:
+    given = {"message_queue": redis_url, "channel": channel, "secret_key": SECRET, "lease": 1}
+    settings = Settings.load(given, environ={})
+    ward = Ward(settings)
+    ward.live()
+    ward.state("j", redeliverable=True)
+    with running(settings, BRIDGE_LEASE="1") as node:
+        # The relay starts with the process; nobody connects.
+        ward.die()
+        wait_until(lambda: ward.snapshot("j")["state"] == "LOST", seconds=20)
+        assert not [line for line in node.log if "sweep failed" in line]
