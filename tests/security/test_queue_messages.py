@@ -1,4 +1,4 @@
-"""What comes from the queue is not believed: the malformed is dropped and counted, never evaluated."""
+"""What comes from the queue is not believed: the malformed is dropped, counted, not evaluated."""
 
 from __future__ import annotations
 
@@ -144,11 +144,11 @@ emits = st.fixed_dictionaries(
             ["emit", "callback", "disconnect", "enter_room", "leave_room", "close_room", "exec"]
         )
     },
-    optional={
-        name: anything
-        for name in ("event", "data", "namespace", "room", "skip_sid", "callback", "host_id", "sid",
-                     "id", "args", "binary", "ignore_queue")
-    },
+    optional=dict.fromkeys(
+        ("event", "data", "namespace", "room", "skip_sid", "callback", "host_id", "sid", "id",
+         "args", "binary", "ignore_queue"),
+        anything,
+    ),
 )  # fmt: skip
 
 

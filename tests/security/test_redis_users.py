@@ -1,4 +1,4 @@
-"""The least rights of docs/security.md: everything works with them, and what they lack is refused."""
+"""The least rights of docs/security.md: all works with them, and what they lack is refused."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_a_script_gets_no_further_than_its_user(redis: GuardedRedis, user: str) 
     flushing = "return redis.call('FLUSHALL')"
     with redis.client_of(user) as client:
         for script in (foreign, flushing):
-            with pytest.raises(ResponseError, match="can't|permission"):
+            with pytest.raises(ResponseError, match=r"can't|permission"):
                 client.evalsha(client.script_load(script), 0)
     with redis.client as admin:
         assert not admin.exists("another")

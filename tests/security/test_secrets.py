@@ -7,7 +7,6 @@ import subprocess
 import sys
 import traceback
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +83,13 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("loud")
     redis = RedisServer(folder)
     redis.client.config_set("requirepass", PASSWORD)
     made = World(redis, folder)
     program = (sys.executable, str(Path(__file__).with_name("loud_web.py")))
-    with celery_worker(
-        made.worker_log, made.environ, "DEBUG", app="tests.security.loud_tasks"
-    ):
+    with celery_worker(made.worker_log, made.environ, "DEBUG", app="tests.security.loud_tasks"):
         node = Node(made.settings, program=program, **made.environ)
         made.run(node)
         made.heard.append(str(dump(made.settings)))
@@ -103,7 +100,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made._get(node, f"/bridge/jobs/a?token={made.tokens.issue(jobs='a')}")
         node.stop()
         made.heard += node.log
-    yield made
+    return made
 
 
 def dump(settings: Settings) -> list[Any]:
@@ -170,7 +167,11 @@ def test_repr_and_errors_hide_credentials() -> None:
 @pytest.mark.parametrize("command", ["doctor", "serve", "watch a", "token a"])
 def test_the_command_hides_credentials(command: str) -> None:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("BRIDGE_")}
-    secrets = {"BRIDGE_MESSAGE_QUEUE": URL, "BRIDGE_SECRET_KEY": ",".join(KEYS), "BRIDGE_PORT": "-1"}
+    secrets = {
+        "BRIDGE_MESSAGE_QUEUE": URL,
+        "BRIDGE_SECRET_KEY": ",".join(KEYS),
+        "BRIDGE_PORT": "-1",
+    }
     done = subprocess.run(
         [sys.executable, "-c", "from bridge.cli import main; main()", *command.split()], cwd=ROOT,
         env={**kept, **secrets}, capture_output=True, text=True, timeout=30, check=False,

@@ -18,7 +18,6 @@ from bridge.journal import RedisJournal, connect
 from bridge.message_queue.manager import SenderManager
 from bridge.message_queue.stock import StockManager
 from bridge.message_queue.subscriber import Subscriber
-from bridge.rooms import job_room, room_channel
 from bridge.settings import Settings
 from tests.conftest import RedisServer, missing, wait_until
 from tests.nodes import SECRET, Client, Worker, running
