@@ -140,7 +140,7 @@ def test_keys_rotate(ask: Callable[..., list[str]]) -> None:
 
 FOR_OTHERS: dict[str, dict[str, Any]] = {
     "another job": {"jobs": "another"},
-    "many other jobs": {"jobs": ["a", "b", "existin", "existing2", "Existing"]},
+    "many other jobs": {"jobs": ["a", "b", "existing-", "existing2", "Existing"]},
     "a root of that name": {"root": "existing"},
     "another root": {"root": "another-root"},
     "a user of that name": {"user": "existing"},
