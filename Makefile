@@ -23,7 +23,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-head
 	$(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench build lock clean env \
+.PHONY: help demo test check bench build lock audit clean env \
 	check-format check-lint check-types check-layers check-spelling check-widget check-release
 .DELETE_ON_ERROR:
 
@@ -72,6 +72,14 @@ lock: env  ## write the lock files anew for changed dependencies; UPGRADE=1 take
 	@$(PIP_COMPILE) --extra demo -c requirements.lock -o requirements-demo.lock pyproject.toml
 	@sed -i -e '/^ *#/d' -e '/^$$/d' requirements.lock requirements-demo.lock
 	@cd $(WIDGET) && npm install --package-lock-only --silent
+
+# Asks the network, so neither `check` nor a test does it.
+audit: env  ## pinned versions that are not the newest; known vulnerabilities, if pip-audit is there
+	@$(BIN)/python -m pip list --outdated --disable-pip-version-check
+	@-cd $(WIDGET) && npm outdated
+	@if $(BIN)/python -m pip_audit --version >/dev/null 2>&1; \
+	then $(BIN)/python -m pip_audit -r requirements.lock; \
+	else echo "pip-audit is not installed: no look for known vulnerabilities"; fi
 
 clean:  ## remove what these commands made, the environment too
 	rm -rf $(VENV) dist build $(WIDGET)/node_modules bridge/static/*.js bridge/static/*.map

@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 from itsdangerous import URLSafeTimedSerializer
 
@@ -171,6 +172,7 @@ def test_another_digest_is_no_signature(tokens: Tokens, digest: object) -> None:
         tokens.check(weak.dumps({"s": "job", "i": ["a"], "e": {"watch": 4e9}}), "watch", job="a")
 
 
+@limits(deadline=None)
 @given(st.text(max_size=300) | st.binary(max_size=300) | st.integers() | st.none())
 def test_nothing_that_is_not_ours_does_more_than_be_forbidden(token: object) -> None:
     with pytest.raises(Forbidden):

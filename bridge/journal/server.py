@@ -43,6 +43,8 @@ def connect(url: str, *, subscriber: bool = False) -> Redis:
     }
     if scheme != "unix":
         options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
+    if scheme == "rediss" and "ssl_cert_reqs=none" not in rest.lower():
+        options["ssl_check_hostname"] = True  # redis-py's default only since version 6
     if scheme == "redis+sentinel":
         return _by_sentinel(f"{scheme}://{rest}", options)
     return Redis.from_url(f"{scheme}://{rest}", **options)

@@ -195,6 +195,8 @@ class Bridge:
             server.manager_initialized = True
             server.manager.initialize()
         relay = Relay(self.settings, server)
+        if self._made_socketio:
+            server.manager.on_malformed = lambda: relay.counters.add("queue.base")
         gate = Gate(self.settings, server, relay, whole=self._made_socketio)
         permission = Permission(self.settings, self.tokens, Sessions(self._app, self._authorize))
         answers = Answers(relay, permission, self.settings, gate.caller)

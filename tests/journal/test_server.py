@@ -52,3 +52,16 @@ def test_a_publisher_gives_up_soon_and_a_subscriber_waits_for_ever(
     publisher, subscriber = connect(shared_redis.url), connect(shared_redis.url, subscriber=True)
     assert publisher.connection_pool.connection_kwargs["socket_timeout"] == 2
     assert subscriber.connection_pool.connection_kwargs["socket_timeout"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "checked"),
+    [("", True), ("?ssl_check_hostname=false", False), ("?ssl_cert_reqs=none", None)],
+)
+@pytest.mark.parametrize("scheme", ["rediss", "valkeys"])
+def test_tls_checks_the_servers_name_unless_told_otherwise(
+    scheme: str, query: str, checked: bool | None
+) -> None:
+    client = connect(f"{scheme}://localhost{query}")
+    assert client.connection_pool.connection_kwargs.get("ssl_check_hostname") is checked
+    client.close()

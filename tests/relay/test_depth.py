@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from bridge.relay.depth import MAX_BRACKETS, is_too_deep
@@ -26,11 +27,13 @@ def depth(value: Any) -> int:
     return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
 
 
+@limits(deadline=None)
 @given(VALUES, st.integers(min_value=0, max_value=6))
 def test_it_says_what_a_parser_would(value: Any, levels: int) -> None:
     assert is_too_deep(json.dumps(value), levels) is (depth(value) > levels)
 
 
+@limits(deadline=None)
 @given(st.text(alphabet='[]{}"\\,:a', max_size=200))
 def test_no_text_makes_it_fail(text: str) -> None:
     is_too_deep(text, 3)

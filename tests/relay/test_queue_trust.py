@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import socketio
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from bridge.frames import Frame
@@ -132,6 +133,7 @@ def test_a_malformed_join_is_dropped_and_counted(deaf: Deaf, data: bytes) -> Non
     assert deaf.hear(data, deaf.joins) == {"queue.join": 1, "queue.malformed": 1}
 
 
+@limits(deadline=None)
 @given(st.binary(max_size=200))
 def test_whatever_else_comes_as_a_packet_is_malformed(packet: bytes) -> None:
     with pytest.raises(Malformed) as caught:

@@ -22,9 +22,10 @@ BATCH = 40
 
 #: Names that try to get out of their room, key or channel.
 TRICKS = [
-    "", " ", "a b", "job:", "job:a", "root:a", "user:a", "*", "?", "[a-z]", "a*", "{a}", "}{", "a}:state",
-    "../a", "a/b", "a\nb", "a\r\nPUBLISH b c", "a\0b", "\0", "a" * 201, "ü", "١٢", "a\u202eb", "\ud800",
-    "relay", "echo:a", "a:state", "a:events", "%2e%2e", "__proto__", "constructor", "null", "true",
+    "", " ", "a b", "job:", "job:a", "root:a", "user:a", "*", "?", "[a-z]", "a*", "{a}", "}{",
+    "a}:state", "../a", "a/b", "a\nb", "a\r\nPUBLISH b c", "a\0b", "\0", "a" * 201, "ü", "١٢",
+    "a\u202eb", "\ud800", "relay", "echo:a", "a:state", "a:events", "%2e%2e", "__proto__",
+    "constructor", "null", "true",
 ]  # fmt: skip
 
 scalars = (

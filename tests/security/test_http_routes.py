@@ -1,4 +1,4 @@
-"""Schemathesis tries the HTTP routes against docs/openapi.json: what it sends, and what comes back."""
+"""Schemathesis holds the HTTP routes to docs/openapi.json."""
 
 from __future__ import annotations
 

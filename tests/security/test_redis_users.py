@@ -1,4 +1,4 @@
-"""The least rights of docs/security.md: everything works with them, and what they lack is refused."""
+"""The least rights of docs/security.md: all works with them, and what they lack is refused."""
 
 from __future__ import annotations
 

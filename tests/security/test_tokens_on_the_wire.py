@@ -97,7 +97,7 @@ FORGED: dict[str, Any] = {
     "an unknown key": tokens("a key that is not ours at all").issue(jobs="existing"),
     "a key that was rotated out": tokens(GONE).issue(jobs="existing"),
     "the key and other salt": URLSafeTimedSerializer(SECRET, salt="itsdangerous").dumps(CLAIMS),
-    "a session cookie of Flask's": URLSafeTimedSerializer(SECRET, salt="cookie-session").dumps(CLAIMS),
+    "a cookie of Flask's": URLSafeTimedSerializer(SECRET, salt="cookie-session").dumps(CLAIMS),
     "the key without a time": URLSafeSerializer(SECRET, salt=SALT).dumps(CLAIMS),
     "the key, signed as it is": Signer(SECRET, salt=SALT).sign(unsigned().encode()).decode(),
     "the key with another digest": TimestampSigner(
@@ -140,7 +140,7 @@ def test_keys_rotate(ask: Callable[..., list[str]]) -> None:
 
 FOR_OTHERS: dict[str, dict[str, Any]] = {
     "another job": {"jobs": "another"},
-    "many other jobs": {"jobs": ["a", "b", "existin", "existing2", "Existing"]},
+    "many other jobs": {"jobs": ["a", "b", "existing-", "existing2", "Existing"]},
     "a root of that name": {"root": "existing"},
     "another root": {"root": "another-root"},
     "a user of that name": {"user": "existing"},

@@ -14,7 +14,7 @@ const STATES = {
   pending: { state: "PENDING" },
   running: { state: "PROGRESS", current: 43, total: 100, unit: "rows", rate: 10, eta: 5, message: "orders.csv" },
   counting: { state: "PROGRESS", current: 12345, total: null, unit: "rows" },
-  retry: { state: "RETRY", attempt: 1, next_at: NOW + 600, error: { type: "Busy", message: "later" } },
+  retry: { state: "RETRY", attempt: 1, next_at: NOW + 590, error: { type: "Busy", message: "later" } },
   success: { state: "SUCCESS", current: 5, total: 5 },
   failure: { state: "FAILURE", current: 1, total: 4, error: { type: "ValueError", message: "<b>line 7</b>" } },
   revoked: { state: "REVOKED" },
