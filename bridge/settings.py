@@ -203,7 +203,7 @@ class Settings:
         None, _optional(_number(int, 1, 1_000_000, "connections of an address"))
     )
     max_clients_user: int = _setting(50, _number(int, 1, 1_000_000, "connections of a user"))
-    messages_rate: int = _setting(20, _number(int, 1, 100_000, "messages a second and client"))
+    messages_rate: int = _setting(50, _number(int, 1, 100_000, "messages a second and client"))
     max_message: int = _setting(262_144, _number(int, 1024, 16_777_216, "bytes"))
     max_depth: int = _setting(32, _number(int, 4, 500, "levels"))
     quiet_seconds: float = _setting(30.0, _number(float, 0.1, 86_400, "seconds"))

@@ -29,10 +29,10 @@ def _serve(given: dict[str, Any]) -> None:
     # Only now, because all this must meet a patched standard library.
     import logging
 
-    from bridge.relay import serving
+    from bridge.relay import bare, serving
 
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    app, bridge = serving.bare_app(**given)
+    app, bridge = bare.bare_app(**given)
     serving.serve(app, bridge)

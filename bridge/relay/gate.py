@@ -7,12 +7,13 @@ bridge only guards its own namespace.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from socketio.exceptions import ConnectionRefusedError as Unwelcome
 from socketio.packet import ACK, Packet
@@ -22,6 +23,7 @@ from bridge.relay.answers import refusal
 from bridge.relay.caller import Caller, caller_of, counted_as, is_this_machine
 from bridge.relay.depth import is_too_deep
 from bridge.relay.relay import Relay
+from bridge.relay.requests import request_of
 from bridge.settings import Settings
 
 #: Connections of one address where the setting names no number.
@@ -31,6 +33,17 @@ _PACKET_HEAD: Final = re.compile(r"([0-6])(\d{1,10}-)?(?:(/[^,?]*)[^,]*,?)?(\d{1
 _EVENTS: Final = "25"  # plain and binary
 
 _log = logging.getLogger(__name__)
+
+
+def _check_request(array: str) -> None:
+    """Refuse what is no request: slowing down would not help whoever sends it.
+
+    Raises:
+        BadRequest: it isn't one.
+        ValueError: it is not even JSON.
+    """
+    event, *arguments = json.loads(array)
+    request_of(event, tuple(arguments))
 
 
 @dataclass(slots=True)
@@ -60,7 +73,7 @@ class Gate:
         self._relay = relay
         self._whole = whole
         self._counters = relay.counters
-        self._pace = Pace(settings.messages_rate, 2 * settings.messages_rate + settings.max_watches)
+        self._pace = Pace(settings.messages_rate, 4 * settings.messages_rate + settings.max_watches)
         self._clients: dict[str, _Client] = {}
         self._by_address: dict[str, int] = {}
         self._unheard: dict[str, float] = {}
@@ -176,13 +189,24 @@ class Gate:
         verdict = self._pace.message(eio_sid)
         if verdict == "flood":
             _log.warning("a client of %s floods: disconnected", self.caller(eio_sid).address)
-            self.cut(eio_sid, "limit.flood")
-        if verdict != "ok":
             self._counters.add("limit.messages")
-            self._server.sleep(0)  # others have their turn first
-            raise TooMany(
-                f"a client may send {self._settings.messages_rate} messages a second: slow down"
-            )
+            self.cut(eio_sid, "limit.flood")
+            self._too_fast()
+        self._check_form(data, ours, head)
+        if verdict == "ok":
+            return
+        self._counters.add("limit.messages")
+        self._server.sleep(0)  # others have their turn first
+        if ours and head is not None:
+            _check_request(data[head.end() :])
+        self._too_fast()
+
+    def _too_fast(self) -> NoReturn:
+        raise TooMany(
+            f"a client may send {self._settings.messages_rate} messages a second: slow down"
+        )
+
+    def _check_form(self, data: Any, ours: bool, head: re.Match[str] | None) -> None:
         if isinstance(data, str | bytes) and len(data) > self._settings.max_message:
             self._counters.add("limit.size")
             raise BadRequest(f"a message may have {self._settings.max_message} bytes")

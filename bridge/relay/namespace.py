@@ -12,7 +12,7 @@ from bridge.errors import BadRequest, Refused
 from bridge.relay.answers import Answer, Answers, refusal
 from bridge.relay.members import Member
 from bridge.relay.relay import Relay
-from bridge.relay.requests import cancel_request, unwatch_request, watch_request
+from bridge.relay.requests import Cancel, Unwatch, request_of
 
 _log = logging.getLogger(__name__)
 
@@ -72,11 +72,10 @@ class BridgeNamespace(Namespace):  # type: ignore[misc]  # Flask-SocketIO has no
     def _answer(
         relay: Relay, answers: Answers, member: Member, event: object, arguments: tuple[Any, ...]
     ) -> Answer:
-        if event == "watch":
-            return answers.watch(member, watch_request(arguments))
-        if event == "unwatch":
-            relay.unwatch(member, unwatch_request(arguments))
+        request = request_of(event, arguments)
+        if isinstance(request, Unwatch):
+            relay.unwatch(member, request.rooms)
             return {"ok": True}
-        if event == "cancel":
-            return answers.cancel_by(member, cancel_request(arguments))
-        raise BadRequest("this event is not known here, only watch, unwatch and cancel")
+        if isinstance(request, Cancel):
+            return answers.cancel_by(member, request)
+        return answers.watch(member, request)

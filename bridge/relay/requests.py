@@ -63,6 +63,42 @@ class Cancel:
     token: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unwatch:
+    """End watches.
+
+    Attributes:
+        rooms: their names.
+    """
+
+    rooms: tuple[str, ...]
+
+
+#: What a client can ask for.
+Request = WatchJobs | WatchRoom | Unwatch | Cancel
+
+
+def request_of(
+    event: object, arguments: tuple[Any, ...]
+) -> WatchJobs | WatchRoom | Unwatch | Cancel:
+    """Check an event of a client.
+
+    Args:
+        event: its name.
+        arguments: what came with it.
+
+    Raises:
+        BadRequest: nothing of that name is known, or its arguments are not what they should be.
+    """
+    if event == "watch":
+        return watch_request(arguments)
+    if event == "unwatch":
+        return unwatch_request(arguments)
+    if event == "cancel":
+        return cancel_request(arguments)
+    raise BadRequest("this event is not known here, only watch, unwatch and cancel")
+
+
 def watch_request(arguments: tuple[Any, ...]) -> WatchJobs | WatchRoom:
     """Check the arguments of ``watch``."""
     subject, data = _subject(arguments, "token", "since", "limit", "cursor")
@@ -79,13 +115,13 @@ def watch_request(arguments: tuple[Any, ...]) -> WatchJobs | WatchRoom:
     return WatchJobs(_since_each(data.get("since"), jobs), False, token)
 
 
-def unwatch_request(arguments: tuple[Any, ...]) -> list[str]:
-    """Check the arguments of ``unwatch``; return the names of the watches to end."""
+def unwatch_request(arguments: tuple[Any, ...]) -> Unwatch:
+    """Check the arguments of ``unwatch``."""
     subject, data = _subject(arguments)
     if subject == "jobs":
-        return [job_room(job) for job in _jobs(data["jobs"])]
+        return Unwatch(tuple(job_room(job) for job in _jobs(data["jobs"])))
     ident = _ident(subject, data[subject])
-    return [{"job": job_room, "root": root_room, "user": user_room}[subject](ident)]
+    return Unwatch(({"job": job_room, "root": root_room, "user": user_room}[subject](ident),))
 
 
 def cancel_request(arguments: tuple[Any, ...]) -> Cancel:

@@ -33,16 +33,6 @@ _log = logging.getLogger(__name__)
 _quiet = logging.getLogger(f"{__name__}.connections")
 
 
-def bare_app(**settings: Any) -> tuple[Flask, Bridge]:
-    """Return an application with nothing but the bridge.
-
-    Args:
-        **settings: as for `Bridge`.
-    """
-    app = Flask("bridge.node")
-    return app, Bridge(app, **settings)
-
-
 def serve(app: Flask, bridge: Bridge, host: str | None = None, port: int | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
 

@@ -198,7 +198,7 @@ def test_the_pace_on_a_server_of_the_hosts_counts_only_our_namespace(settings: S
         client = Client(node.url, "/")
         assert all(client.ask("hello", n) == {"heard": n} for n in range(50))
         ours = Client(node.url, NAMESPACE)
-        answers = [ours.ask("unwatch", {"job": "a"})["ok"] for _ in range(10)]
+        answers = [ours.ask("unwatch", {"job": "a"})["ok"] for _ in range(12)]
         assert answers[0] is True
         assert answers[-1] is False
         client.close()

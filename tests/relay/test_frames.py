@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from eventlet.websocket import RFC6455WebSocket
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.relay.frames import unmask
 
 
+@settings(deadline=None)
 @given(
     data=st.binary(max_size=70),
     mask=st.tuples(*[st.integers(0, 255)] * 4),

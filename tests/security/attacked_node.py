@@ -10,7 +10,8 @@ from typing import Any  # noqa: E402
 
 from flask import jsonify  # noqa: E402
 
-from bridge.relay.serving import bare_app, serve  # noqa: E402
+from bridge.relay.bare import bare_app  # noqa: E402
+from bridge.relay.serving import serve  # noqa: E402
 
 logging.basicConfig(level=logging.INFO)
 app, bridge = bare_app()
