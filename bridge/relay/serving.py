@@ -34,7 +34,7 @@ _quiet = logging.getLogger(f"{__name__}.connections")
 
 
 def serve(app: Flask, bridge: Bridge, host: str | None = None, port: int | None = None) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT; the process then ends within `STOP_SECONDS`, come what may.
 
     Args:
         app: the application; bridge: its bridge.
@@ -63,7 +63,6 @@ def serve(app: Flask, bridge: Bridge, host: str | None = None, port: int | None 
     finally:
         bridge.stop()
         listener.close()
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _run(app: Flask, bridge: Bridge, listener: socket.socket) -> None:
@@ -193,9 +192,9 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 
 def _prepare_stop(number: int) -> None:
-    _log.info("stopping on %s", signal.Signals(number).name)
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, signal.SIG_IGN)
-    # A connection that doesn't end must not keep the node alive.
+    # Neither a connection that doesn't end nor anything after it may keep the node alive.
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
     signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
+    _log.info("stopping on %s", signal.Signals(number).name)
