@@ -152,6 +152,7 @@ class Node:
             return self.process.wait(10)
         finally:
             self.process.kill()
+            self.process.wait(10)
             self._reader.join(5)
 
     def _read(self) -> None:
