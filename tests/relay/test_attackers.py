@@ -11,6 +11,7 @@ import socketio
 
 from bridge.settings import Settings
 from bridge.tokens import Tokens
+from tests.conftest import wait_until
 from tests.nodes import NAMESPACE, SECRET, Client, Node, Worker, holds_for, running
 from tests.relay.guest import Guest
 
