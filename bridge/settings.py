@@ -24,13 +24,29 @@ SECRET_HINT = (
     "`python -c 'import secrets; print(secrets.token_urlsafe(32))'` and set BRIDGE_SECRET_KEY "
     "to it on every web node and wherever submit() or issue_token() is called"
 )
+NOT_TEXT = (
+    "a key that is bytes must be UTF-8: make one that is text, with "
+    "`python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
+)
 
 Parser = Callable[[str, Any], Any]
 
 
-def hide_credentials(text: str) -> str:
-    """Return a URL without its user name and password, for logs and errors."""
-    return re.sub(r"(?<=://)[^/@]*@", "***@", text)
+#: A user name and a password, which may hold any sign if somebody forgot to quote it.
+_BEFORE_HOST = re.compile(r"^([a-z][a-z0-9+.-]*:/*(?=[^/].*@))?.*@", re.IGNORECASE | re.DOTALL)
+_IN_QUERY = re.compile(
+    r"([?&][^=&]*(?:user|pass|pwd|secret|token|kwargs)[^=&]*=)[^&]*", re.IGNORECASE
+)
+
+
+def hide_credentials(url: str) -> str:
+    """Return a URL, or what should be one, without user names and passwords: for logs, errors."""
+    return _IN_QUERY.sub(r"\1***", _BEFORE_HOST.sub(_only_scheme, url))
+
+
+def _only_scheme(match: re.Match[str]) -> str:
+    scheme = match[1] or ""
+    return f"{scheme}***@" if scheme.endswith("//") else "***@"
 
 
 def _url(name: str, value: Any) -> str:
@@ -104,10 +120,13 @@ def _secrets(name: str, value: Any) -> tuple[str, ...]:
         return ()
     keys = value.split(",") if isinstance(value, str) else value
     if isinstance(keys, bytes):
-        keys = [keys.decode()]
+        keys = [keys]
     if not isinstance(keys, list | tuple) or not all(isinstance(k, str | bytes) for k in keys):
         raise SettingsError(name, "***", "a text, or a list of texts (the first signs) is needed")
-    cleaned = tuple(k.decode() if isinstance(k, bytes) else k.strip() for k in keys)
+    try:
+        cleaned = tuple(k.decode() if isinstance(k, bytes) else k.strip() for k in keys)
+    except UnicodeDecodeError:
+        raise SettingsError(name, "***", NOT_TEXT) from None
     if any(len(key) < 16 for key in cleaned):
         raise SettingsError(name, "***", "each key needs at least 16 characters")
     return cleaned

@@ -94,6 +94,35 @@ def test_neither_repr_nor_errors_show_credentials() -> None:
     assert hide_credentials("redis://:pa55@host") == "redis://***@host"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:pa55@pa55@host/0", "redis://:pa55/pa55@host/0", "redis://:pa55#pa55@host",
+        "user:pa55@host:6379", "redis:/user:pa55@host", "redis://host/0?password=pa55&db=1",
+        "redis://host/abc?Password=pa55", "rediss://host?ssl_password=pa55",
+        "redis+sentinel://:pa55@a:1,b:2/m?sentinel_kwargs={'password':'pa55'}",
+    ],
+)  # fmt: skip
+def test_passwords_are_hidden_wherever_they_stand_and_however_badly_quoted(url: str) -> None:
+    try:
+        shown = repr(Settings.load({"message_queue": url}, environ={}))
+    except SettingsError as error:
+        shown = f"{error} {error.value}"
+    assert "pa55" not in shown
+    assert "pa55" not in hide_credentials(url)
+
+
+def test_what_is_no_credential_is_shown() -> None:
+    for url in ("redis://h:6379/0", "unix:///run/r.sock", "rediss://h?ssl_ca_certs=/ca.pem&db=1"):
+        assert hide_credentials(url) == url
+
+
+def test_a_key_of_random_bytes_is_named_but_not_shown() -> None:
+    with pytest.raises(SettingsError, match=r"BRIDGE_SECRET_KEY.*UTF-8") as caught:
+        Settings.load(config={"BRIDGE_SECRET_KEY": b"\xff" * 24}, environ={})
+    assert "xff" not in str(caught.value)
+
+
 def test_the_journal_is_the_message_queue_unless_it_is_named() -> None:
     assert Settings.load({"message_queue": "redis://a"}, environ={}).journal_url == "redis://a"
     named = Settings.load({"message_queue": "redis://a", "journal": "redis://b"}, environ={})

@@ -202,3 +202,16 @@ def test_the_end_of_a_permission_is_told(tokens: Tokens, clock: Clock) -> None:
         tokens.expiry(claims, "watch", user="")
     with pytest.raises(Forbidden):
         tokens.expiry(claims, "watch")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        [1], "x", None, {"s": "job"}, {"s": "job", "i": [["a"]], "e": {"watch": 9e9}},
+        {"s": "job", "i": ["a"], "e": {"watch": "soon"}}, {"s": "job", "i": ["a"], "e": [1]},
+        {"s": ["job"], "i": 7, "e": {}},
+    ],
+)  # fmt: skip
+def test_a_signed_payload_of_another_shape_is_forbidden(tokens: Tokens, payload: object) -> None:
+    with pytest.raises(Forbidden):
+        tokens.check(_signed(payload), "watch", job="a")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from bridge.errors import (
     Finished,
@@ -112,6 +112,8 @@ class Answers:
         return self.cancel(request, self._callers(member.eio_sid))
 
     def _watch_jobs(self, member: Member, request: WatchJobs, hearing: Hearing) -> Answer:
+        if len(request.since) > self._max_watches:
+            self._refuse_watches()  # before any of them costs anything
         refused: dict[str, Refused] = {}
         grants: dict[str, Grant] = {}
         look = _Looks(self._read, list(request.since))
@@ -176,16 +178,19 @@ class Answers:
     ) -> None:
         new = sum(watch not in member.watches for watch in watches)
         if len(member.watches) + new > self._max_watches:
-            self._relay.counters.add("limit.watches")
-            raise TooMany(
-                f"one client may watch {self._max_watches} things at a time: unwatch some first"
-            )
+            self._refuse_watches()
         for user in {grant.user for grant in grants if grant.user is not None}:
             if not self._relay.members.belong(member, user, self._max_clients_user):
                 self._relay.counters.add("limit.user")
                 raise TooMany(
                     f"one user may have {self._max_clients_user} connections: close some first"
                 )
+
+    def _refuse_watches(self) -> NoReturn:
+        self._relay.counters.add("limit.watches")
+        raise TooMany(
+            f"one client may watch {self._max_watches} things at a time: unwatch some first"
+        )
 
     def _read(self, requests: Sequence[Request]) -> list[Reading]:
         try:

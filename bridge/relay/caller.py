@@ -7,6 +7,7 @@ only where the browser says that the page is ours.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from bridge.relay.origins import own_origins
 Environ = Mapping[str, Any]
 
 UNKNOWN_ADDRESS = "unknown"
+#: Some proxies add the port: an unknown address would be counted by nobody.
+_WITH_PORT = re.compile(r"(\d[\d.]*):\d+|\[([^\]]*)\](?::\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +93,6 @@ def _is_jsonp(environ: Environ) -> bool:
 
 
 def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    address = ipaddress.ip_address(text)
+    with_port = _WITH_PORT.fullmatch(text)
+    address = ipaddress.ip_address(with_port[1] or with_port[2] if with_port else text)
     return getattr(address, "ipv4_mapped", None) or address

@@ -30,7 +30,7 @@ from bridge.relay.namespace import BridgeNamespace
 from bridge.relay.origins import ANY_ORIGIN, AllowedOrigins
 from bridge.relay.permission import Permission
 from bridge.relay.relay import Relay
-from bridge.settings import Settings
+from bridge.settings import NOT_TEXT, Settings
 from bridge.tokens import WATCH, Tokens
 
 EXTENSION: Final = "celery-bridge"
@@ -200,7 +200,7 @@ class Bridge:
         gate = Gate(self.settings, server, relay, whole=self._made_socketio)
         permission = Permission(self.settings, self.tokens, Sessions(self._app, self._authorize))
         answers = Answers(relay, permission, self.settings, gate.caller)
-        relay.chores.append(gate.end_quiet)
+        relay.chores += [gate.end_quiet, gate.links.tend]
         relay.start()
         _log.info("the relay runs in process %d, %s mode", os.getpid(), self.async_mode)
         self._warn()
@@ -234,7 +234,10 @@ def _settings(app: Flask, given: Mapping[str, Any]) -> Settings:
     if settings.secret_key:
         return settings
     keys = [app.config.get("SECRET_KEY"), *(app.config.get("SECRET_KEY_FALLBACKS") or ())]
-    usable = [key.decode() if isinstance(key, bytes) else key for key in keys if key]
+    try:
+        usable = [key.decode() if isinstance(key, bytes) else key for key in keys if key]
+    except UnicodeDecodeError:
+        raise SettingsError("SECRET_KEY", "***", f"{NOT_TEXT}, as BRIDGE_SECRET_KEY") from None
     if usable and all(len(key) >= _MIN_KEY_CHARS for key in usable):
         return dataclasses.replace(settings, secret_key=tuple(usable))
     return settings

@@ -80,6 +80,19 @@ class Fanout:
         return socket is None or socket.queue.qsize() <= DRAINED_PACKETS
 
 
+def unread_packets(server: Any, eio_sid: str) -> int:
+    """Return how many packets wait for a connection's client to read what came before."""
+    socket = server.eio.sockets.get(eio_sid)
+    return 0 if socket is None else socket.queue.qsize()
+
+
+def unread_chars(server: Any, eio_sid: str) -> int:
+    """Return how many characters wait for a connection's client to read what came before."""
+    socket = server.eio.sockets.get(eio_sid)
+    waiting = () if socket is None else tuple(socket.queue.queue)
+    return sum(len(packet.data) for packet in waiting if packet is not None and packet.data)
+
+
 def _knows(member: Member, message: Message) -> bool:
     """Whether a message was on its way while the journal, which has it, was read and sent."""
     told = member.told.get(message.job)

@@ -22,6 +22,8 @@ from bridge.errors import BadRequest, Refused, TooMany
 from bridge.relay.answers import refusal
 from bridge.relay.caller import Caller, caller_of, counted_as, is_this_machine
 from bridge.relay.depth import is_too_deep
+from bridge.relay.fanout import unread_packets
+from bridge.relay.links import Links
 from bridge.relay.relay import Relay
 from bridge.relay.requests import request_of
 from bridge.settings import Settings
@@ -30,6 +32,8 @@ from bridge.settings import Settings
 CLIENTS_ADDRESS: Final = 100
 #: A Socket.IO packet: type, attachments, namespace, number of the ack.
 _PACKET_HEAD: Final = re.compile(r"([0-6])(\d{1,10}-)?(?:(/[^,?]*)[^,]*,?)?(\d{1,15})?(?!\d)")
+#: A client that lets so many packets wait, refusals among them, reads nothing.
+MAX_UNREAD_PACKETS: Final = 1024
 _EVENTS: Final = "25"  # plain and binary
 
 _log = logging.getLogger(__name__)
@@ -74,6 +78,7 @@ class Gate:
         self._whole = whole
         self._counters = relay.counters
         self._pace = Pace(settings.messages_rate, 4 * settings.messages_rate + settings.max_watches)
+        self.links = Links(settings.quiet_seconds)
         self._clients: dict[str, _Client] = {}
         self._by_address: dict[str, int] = {}
         self._unheard: dict[str, float] = {}
@@ -125,6 +130,7 @@ class Gate:
         client = self._clients.pop(eio_sid, None)
         self._unheard.pop(eio_sid, None)
         self._pace.forget(eio_sid)
+        self.links.leave(eio_sid)
         if client is None or client.counted is None:
             return
         self._by_address[client.counted] -= 1
@@ -158,9 +164,9 @@ class Gate:
         """Count what a client sent and nobody could read."""
         self._counters.add(reason)
 
-    def is_flooding(self, eio_sid: str) -> bool:
-        """Count a frame that is no message; True: there are far too many of them."""
-        return self._pace.frame(eio_sid) == "flood"
+    def is_flooding(self, eio_sid: str, *, parts: bool = False) -> bool:
+        """Count a frame that is no message, or only a part of one; True: there are far too many."""
+        return self._pace.frame(eio_sid, parts=parts) == "flood"
 
     def cut(self, eio_sid: str, reason: str) -> None:
         """End a connection at once; it is counted by the reason."""
@@ -186,6 +192,9 @@ class Gate:
             self.cut(eio_sid, "limit.quiet")
 
     def _check(self, eio_sid: str, data: Any, ours: bool, head: re.Match[str] | None) -> None:
+        if unread_packets(self._server, eio_sid) >= MAX_UNREAD_PACKETS:
+            self.cut(eio_sid, "limit.unread")
+            raise TooMany("this client reads nothing")
         verdict = self._pace.message(eio_sid)
         if verdict == "flood":
             _log.warning("a client of %s floods: disconnected", self.caller(eio_sid).address)

@@ -66,7 +66,9 @@ def make_blueprint(
         return jsonify(refusal(error)), error.status
 
     @routes.after_request
-    def allow_origins(response: Response) -> Response:
+    def finish(response: Response) -> Response:
+        # Answers are for one user at one moment; only the widget says otherwise.
+        response.headers.setdefault("Cache-Control", "no-store")
         return _allow_origins(response, settings.cors_origins)
 
     return routes

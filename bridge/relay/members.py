@@ -16,6 +16,7 @@ from bridge.relay.message import Aside
 
 #: A room without members is listened to for so long: a reload or a short disconnection is cheap.
 LINGER_SECONDS: Final = 5.0
+TURNS: Final = 4
 
 
 class Member:
@@ -33,12 +34,13 @@ class Member:
         aside: jobs whose past is being read for this client: what comes meanwhile waits here.
         told: jobs whose past was sent to this client, each with its highest rev: messages up to
             that may be on their way still.
+        turns: its messages are answered so many at a time, so that its answers can be bounded.
         gone: whether it has disconnected.
     """
 
     __slots__ = (
         "aside", "behind", "eio_sid", "gone", "has_watched", "namespace", "rooms", "sid", "told",
-        "users", "watches",
+        "turns", "users", "watches",
     )  # fmt: skip
 
     def __init__(self, namespace: str, sid: str, eio_sid: str) -> None:
@@ -52,6 +54,7 @@ class Member:
         self.behind: dict[str, int] = {}
         self.aside: dict[str, Aside] = {}
         self.told: dict[str, int] = {}
+        self.turns = threading.Semaphore(TURNS)
         self.gone = False
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from flask_socketio import Namespace
 
-from bridge.errors import BadRequest, Refused
+from bridge.errors import BadRequest, Refused, TooMany
 from bridge.relay.answers import Answer, Answers, refusal
+from bridge.relay.fanout import unread_chars
 from bridge.relay.members import Member
 from bridge.relay.relay import Relay
 from bridge.relay.requests import Cancel, Unwatch, request_of
+
+#: A client that has so much yet to read gets no further answers.
+MAX_UNREAD_CHARS: Final = 4 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +62,9 @@ class BridgeNamespace(Namespace):  # type: ignore[misc]  # Flask-SocketIO has no
         try:
             if member is None:
                 raise BadRequest("this client has disconnected")
-            return self._answer(relay, answers, member, event, tuple(arguments))
+            with member.turns:
+                self._check_unread(relay, member)
+                return self._answer(relay, answers, member, event, tuple(arguments))
         except BadRequest as error:
             relay.counters.add(f"refused.{error.code}")
             return refusal(error)
@@ -67,6 +73,12 @@ class BridgeNamespace(Namespace):  # type: ignore[misc]  # Flask-SocketIO has no
         except Exception:  # noqa: BLE001 - a fault of ours must not cost the client its connection
             _log.exception("the event %r could not be handled", event)
             return {"ok": False, "error": "unavailable", "message": "the node failed: ask again"}
+
+    def _check_unread(self, relay: Relay, member: Member) -> None:
+        """Refuse more answers to a client that doesn't take those that it got."""
+        if unread_chars(self.server, member.eio_sid) > MAX_UNREAD_CHARS:
+            relay.counters.add("limit.unread")
+            raise TooMany("answers to earlier messages wait to be read: read them first")
 
     @staticmethod
     def _answer(

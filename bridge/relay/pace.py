@@ -18,6 +18,8 @@ from limits.strategies import MovingWindowRateLimiter
 #: A client that sends so many times faster than it may, for so many seconds, is disconnected.
 FLOOD_FACTOR: Final = 10
 FLOOD_SECONDS: Final = 3
+#: Frames that are no whole message may be read in a thread of their own: so has their key.
+_PARTS: Final = "parts"
 
 Verdict = Literal["ok", "too_many", "flood"]
 
@@ -105,11 +107,13 @@ class Pace:
             return "flood"
         return "ok" if self._limiter.hit(self._usual, client) else "too_many"
 
-    def frame(self, client: str) -> Verdict:
-        """Count something that is no message, such as a ping."""
-        return "ok" if self._limiter.hit(self._flood, client) else "flood"
+    def frame(self, client: str, *, parts: bool = False) -> Verdict:
+        """Count something that is no message, such as a ping; parts of messages by themselves."""
+        key = (client, _PARTS) if parts else (client,)
+        return "ok" if self._limiter.hit(self._flood, *key) else "flood"
 
     def forget(self, client: str) -> None:
         """A client has left."""
         for item in (self._usual, self._flood):
             self._storage.clear(item.key_for(client))
+        self._storage.clear(self._flood.key_for(client, _PARTS))

@@ -109,7 +109,7 @@ def _run_gevent(app: Flask, listener: socket.socket, quiet_seconds: float) -> No
     pywsgi: Any = importlib.import_module("gevent.pywsgi")
 
     class Handler(pywsgi.WSGIHandler):  # type: ignore[misc]  # gevent is imported by its name
-        """Waits only so long for a request's head, however it trickles in."""
+        """Waits only so long for a request's head, however it trickles in, and for its body."""
 
         def handle(self) -> None:
             with contextlib.suppress(OSError):  # the client may have gone before its answer
@@ -122,6 +122,10 @@ def _run_gevent(app: Flask, listener: socket.socket, quiet_seconds: float) -> No
         def read_request(self, raw_requestline: Any) -> Any:
             with gevent.Timeout(quiet_seconds, TimeoutError):
                 return super().read_request(raw_requestline)
+
+        def handle_one_response(self) -> None:
+            self.socket.settimeout(_patience(self.command, self.headers, quiet_seconds))
+            super().handle_one_response()
 
     server = pywsgi.WSGIServer(listener, app, log=None, error_log=_quiet, handler_class=Handler)
     server.stop_timeout = STOP_SECONDS / 2
@@ -145,8 +149,7 @@ def _run_threading(app: Flask, listener: socket.socket, quiet_seconds: float) ->
         timeout = quiet_seconds
 
         def run_wsgi(self) -> None:
-            """The request has come; what follows may take its time."""
-            self.connection.settimeout(None)
+            self.connection.settimeout(_patience(self.command, self.headers, quiet_seconds))
             super().run_wsgi()
 
         def log_error(self, format: str, *args: Any) -> None:
@@ -159,6 +162,11 @@ def _run_threading(app: Flask, listener: socket.socket, quiet_seconds: float) ->
     make_server(
         host, port, app, threaded=True, request_handler=Handler, fd=listener.fileno()
     ).serve_forever()
+
+
+def _patience(method: str, headers: Any, seconds: float) -> float | None:
+    """How long a client may be silent once its request's head has come: a WebSocket's may."""
+    return None if method == "GET" and headers.get("Upgrade") else seconds
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -11,6 +11,7 @@ import socketio
 
 from bridge.settings import Settings
 from bridge.tokens import Tokens
+from tests.conftest import wait_until
 from tests.nodes import NAMESPACE, SECRET, Client, Node, Worker, holds_for, running
 from tests.relay.guest import Guest
 
@@ -121,7 +122,11 @@ def test_every_cancel_is_logged_with_who_and_from_where(
     worker.state(job, "REVOKED", root=f"root-{job}", user="anna")
     client.ask("cancel", {"job": job, "token": tokens["user 'anna'"]})
 
-    lines = [line for line in node.log if f"job {job}: cancel asked" in line]
+    def logged() -> list[str]:
+        return [line for line in list(node.log) if f"job {job}: cancel asked" in line]
+
+    wait_until(lambda: len(logged()) == len(tokens) + 1, what="the log")
+    lines = logged()
     for who, line in zip([*tokens, "user 'anna'"], lines, strict=True):
         assert f"by {who} from 127.0.0.1" in line
         assert " INFO " in line

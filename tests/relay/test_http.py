@@ -187,3 +187,15 @@ def test_allowed_origins_may_read(web: FlaskClient) -> None:
 
 def test_the_package_has_its_static_folder() -> None:
     assert (files("bridge") / "static").is_dir()
+
+
+def test_what_a_job_tells_is_kept_by_no_cache(web: FlaskClient, own_worker: Worker) -> None:
+    own_worker.state("cached", "STARTED")
+    token = own_worker.tokens.issue(jobs="cached")
+    for answer in (
+        web.get("/bridge/jobs/cached", headers={"Authorization": f"Bearer {token}"}),
+        web.get("/bridge/jobs/cached"),
+        web.post("/bridge/jobs/cached/cancel"),
+    ):
+        assert answer.headers["Cache-Control"] == "no-store", answer
+    assert web.get("/bridge/task-progress.js").headers["Cache-Control"] != "no-store"
