@@ -7,6 +7,7 @@ at 1024 by default), and a storm of reconnections finds a backlog.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import importlib
@@ -200,9 +201,11 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 
 def _prepare_stop(number: int) -> None:
-    # Neither a connection that doesn't end nor anything after it may keep the node alive.
+    # Neither a connection that doesn't end nor a thread after it may keep the node alive. What runs
+    # at exit comes after both; later the handler is gone, and the alarm would end the process badly.
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
     signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS)
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)
     _log.info("stopping on %s", signal.Signals(number).name)
