@@ -202,7 +202,7 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 def _prepare_stop(number: int) -> None:
     # Neither a connection that doesn't end nor a thread after it may keep the node alive. What runs
-    # at exit comes after both; later the handler is gone, and the alarm would end the process badly.
+    # at exit comes after both; still later the alarm would find no handler, and end us badly.
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
     signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS)
     atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
