@@ -147,8 +147,8 @@ export class Connection {
     const standing = watchers?.get(watcher);
     clearTimeout(standing?.timer);
     standing?.release?.();
-    watchers?.delete(watcher);
-    if (!watchers?.size) this.#jobs.delete(watcher.job);
+    if (!watchers?.delete(watcher) || watchers.size) return;
+    this.#jobs.delete(watcher.job);
     setTimeout(() => this.#leave(watcher.job), LINGER_MS);
   }
 
