@@ -126,5 +126,6 @@ def test_an_id_of_a_megabyte_costs_its_sender_only(victim: Attacked) -> None:
     with raw_websocket(victim) as link, contextlib.suppress(OSError, WebSocketException):
         link.send('42/bridge,1["watch",{"job":"' + "a" * 2**20 + '"}]')
         link.settimeout(1)
-        assert '"ok":false' in str(link.recv())
+        answer = str(link.recv())  # empty: it hung up
+        assert not answer or '"ok":false' in answer
     victim.assert_serves()
