@@ -235,7 +235,8 @@ class _Link:
 
     def __init__(self, client: Redis) -> None:
         pool: Any = client.connection_pool
-        self._connection = pool.make_connection()
+        # Not by the pool, which counts what it makes and refuses the hundredth.
+        self._connection = pool.connection_class(**pool.connection_kwargs)
         self._connection.connect()
         # redis-py opens, secures and authenticates it; from here on only this class reads it.
         self.socket = self._connection._sock

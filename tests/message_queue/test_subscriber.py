@@ -316,3 +316,17 @@ assert max(b - a for a, b in zip(ticks, ticks[1:])) < 0.5, "others were kept wai
 subscriber.stop()
 redis.close()
 """)
+
+
+def test_it_connects_again_however_often_it_has_to(
+    listen: Listen, own_redis: RedisServer, channel: str
+) -> None:
+    own_redis.stop()
+    subscriber, heard = listen(own_redis.url)
+    pool = subscriber._client.connection_pool
+    pool.max_connections = 2  # redis-py's pools refuse the connection after the hundredth
+    time.sleep(1.5)  # the outage; some five attempts
+    own_redis.start()
+    assert subscriber.subscribe(f"{channel}/a").wait(10)
+    own_redis.client.publish(f"{channel}/a", b"x")
+    wait_until(lambda: heard.messages)
