@@ -33,9 +33,12 @@ help:  ## list these commands
 demo: $(DEMO) $(PACKAGE)  ## run Redis, a worker and the web node here; Ctrl-C stops them
 	@exec $(BIN)/bridge demo $(ARGS)
 
-test: env  ## all tests; ARGS="-k token" passes options to pytest
+# Most tests wait for servers, so two processes fit two cores; a file's tests stay together.
+PROCESSES := 2
+
+test: env  ## all tests; ARGS="-k token" passes options to pytest, PROCESSES=0 runs one after the other
 	@cd $(WIDGET) && npm test --silent && npm run test:browser --silent
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(ARGS)
 
 check: check-format check-lint check-types check-layers check-spelling check-widget check-release  ## everything but the tests; `make -k check` goes on after a failure
 
