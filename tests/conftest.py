@@ -50,6 +50,8 @@ def wait_until(condition: Callable[[], object], *, seconds: float = 15, what: st
 class RedisServer:
     """A private redis-server that a test may stop, kill and start again."""
 
+    program = "redis-server"
+
     def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
         self.folder = folder
@@ -67,7 +69,7 @@ class RedisServer:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+            [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
              "--appendonly", "no", "--dir", str(self.folder), *self.options],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
