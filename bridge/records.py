@@ -238,7 +238,12 @@ class Publication:
         expect: publish only if the job's last state has this rev (compare-and-set); None: always.
         lease: names the lease of the process that executes the run.
         verdict: this is a sweep's word, LOST or FAILURE, about a worker that died: it is published
-            only where the run has not ended and `lease` is gone, and any sign of life undoes it.
+            only where the run has not ended and its `lease` still stands at `beat`, and any sign of
+            life undoes it.
+        beat: where the sweep saw the lease stand.
+        seq_floor: if the journal went back behind `floor`, the seq must be above it.
+        ended: the run that speaks has ended, whatever this says of it.
+        redelivered: whether the broker had delivered the job before.
     """
 
     job: str
@@ -260,6 +265,10 @@ class Publication:
     expect: int | None = None
     lease: str = ""
     verdict: bool = False
+    beat: str = ""
+    seq_floor: int = 0
+    ended: bool = False
+    redelivered: bool = False
 
 
 def state_publication(
@@ -294,12 +303,13 @@ def state_publication(
 
 
 def amended(
-    snapshot: Mapping[str, Any], amend: Callable[[dict[str, Any]], bool]
+    snapshot: Mapping[str, Any], run_id: str, amend: Callable[[dict[str, Any]], bool]
 ) -> Publication | None:
     """Change what the journal knows of a job, if nobody else does so first.
 
     Args:
         snapshot: the record as it was read, or a blank one where there was none.
+        run_id: whose state it was read to be.
         amend: changes the record in place; returns False if there is nothing to change.
     """
     record = {key: value for key, value in snapshot.items() if key not in JOURNAL_KEYS}
@@ -310,7 +320,8 @@ def amended(
     if runs:
         entry = {**runs[-1], "ended_at": record["ended_at"], "state": record["state"]}
         del entry["run"]
-    return state_publication(record, entry=entry, expect=int(snapshot.get("rev", 0)))
+    expect = int(snapshot.get("rev", 0))
+    return state_publication(record, run_id=run_id, entry=entry, expect=expect)
 
 
 def _tail(fields: Mapping[str, Any]) -> str:
@@ -359,9 +370,11 @@ class Reading:
             ``last_seq`` tells), the client then asks again.
         gap: events after the asked seq are no longer retained.
         last_seq: the job's last seq.
+        run_id: the nonce of its current run; empty if it has not run.
     """
 
     snapshot: dict[str, Any] | None
     events: list[dict[str, Any]]
     gap: bool
     last_seq: int
+    run_id: str = ""

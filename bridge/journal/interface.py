@@ -33,8 +33,8 @@ class VitalSigns:
         rev: the rev of its last state, 0 if there is none; seq: its last event's.
         running: whether it is in the middle of a run.
         verdict: ``LOST`` or ``FAILURE`` while a sweep's word about a dead worker stands.
-        alive: whether the lease of the process that executes it stands.
-        lease: that lease; empty if the job never ran.
+        lease: the lease of the process that executes it; empty if the job never ran.
+        beat: where that lease stands; it changes with each renewal. Empty: nowhere.
     """
 
     job: str
@@ -42,8 +42,25 @@ class VitalSigns:
     seq: int
     running: bool
     verdict: str
-    alive: bool
     lease: str
+    beat: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a job stands in the journal, for who executes it.
+
+    Attributes:
+        rev: the rev of its last message, 0 if the journal doesn't know the job.
+        run_id: the nonce of its current run.
+        cancel: whether somebody asked to cancel it.
+        verdict: as in `VitalSigns`.
+    """
+
+    rev: int
+    run_id: str
+    cancel: bool
+    verdict: str
 
 
 class Journal(Protocol):
@@ -70,7 +87,15 @@ class Journal(Protocol):
         """Ask a job to stop; says whether it is unknown or has ended."""
 
     def renew(self, leases: Sequence[str], seconds: float) -> None:
-        """Let leases stand for so many seconds from now."""
+        """Show that the holders of leases live: each lease takes another beat.
+
+        Args:
+            leases: their names.
+            seconds: within how many the next beat is promised.
+        """
+
+    def standings(self, jobs: Sequence[str]) -> list[Standing]:
+        """Tell how jobs stand, in one round trip."""
 
     def vital_signs(self, jobs: Sequence[str]) -> list[VitalSigns]:
         """Tell of jobs whether their workers live."""

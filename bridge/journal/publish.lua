@@ -9,7 +9,9 @@
 -- nonce), att, rank, seq, epoch, tail (the record but for our numbers), cur (the open run's entry),
 -- past (the ended runs' entries, one a line), rc and uc (the root's and user's channels), cancel,
 -- lease (of the process that executes the run), verdict ("LOST" or "FAILURE", while a sweep's word
--- about a dead worker stands), and p:<nonce>, the last publication of a process with what was answered to it.
+-- about a dead worker stands), red ("1": the run was redelivered), older (the nonces and numbers of
+-- the runs that were superseded), and p:<nonce>, the last publication of a process with what was
+-- answered to it.
 
 local job, kind, body, head = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local run_id, run, start = ARGV[5], tonumber(ARGV[6]), ARGV[7] == '1'
@@ -19,7 +21,8 @@ local channel, root_channel, user_channel = ARGV[15], ARGV[16], ARGV[17]
 local retention, events_kept = ARGV[18], ARGV[19]
 local name, skipped = ARGV[20], tonumber(ARGV[21])
 local lease, lease_prefix, running = ARGV[22], ARGV[23], ARGV[24]
-local verdict = ARGV[25]
+local verdict, beat = ARGV[25], ARGV[26]
+local seq_floor, ended, redelivered = tonumber(ARGV[27]), ARGV[28] == '1', ARGV[29] == '1'
 
 local RUNS_KEPT = 20
 local SENDERS_REMEMBERED = 64
@@ -29,7 +32,7 @@ local function whole(x) return string.format('%.0f', x) end
 
 local memory = 'p:' .. nonce
 local f = redis.call('HMGET', KEYS[1], 'rev', 'srev', 'run', 'rid', 'att', 'rank', 'seq', 'epoch',
-                     'cur', 'past', 'rc', 'uc', 'cancel', memory, 'verdict')
+                     'cur', 'past', 'rc', 'uc', 'cancel', memory, 'verdict', 'lease', 'red', 'older')
 local stored_rev = tonumber(f[1] or 0)
 local stored_run, stored_id = tonumber(f[3] or 0), f[4] or ''
 local stored_attempt, stored_rank = tonumber(f[5] or 0), tonumber(f[6] or -1)
@@ -37,6 +40,7 @@ local seq = tonumber(f[7] or 0)
 local epoch = tonumber(f[8] or 0)
 local current, past = f[9] or '', f[10] or ''
 local cancel = f[13] and 1 or 0
+local stored_redelivered, older = f[17] == '1', f[18] or ''
 
 local function reply(status, rev, run_now, receivers)
   return {status, whole(rev), whole(seq), whole(run_now), receivers, cancel}
@@ -52,10 +56,12 @@ if f[14] then
   end
 end
 
-if expect ~= '' and expect ~= (f[2] or '0') then
+-- Compare-and-set is on the state and on whose it is.
+if expect ~= '' and (expect ~= (f[2] or '0') or (stored_id ~= '' and run_id ~= stored_id)) then
   return reply('stale', stored_rev, stored_run, 0)
 end
-if verdict ~= '' and (stored_rank ~= 1 or redis.call('EXISTS', lease_prefix .. lease) == 1) then
+if verdict ~= '' and (stored_rank ~= 1 or lease ~= f[16]
+    or (redis.call('GET', lease_prefix .. lease) or '') ~= beat) then
   return reply('stale', stored_rev, stored_run, 0)
 end
 -- After a sweep gave the job up, a start is a new life, and not an attempt that comes late.
@@ -63,24 +69,34 @@ local given_up = f[15] == 'FAILURE'
 
 -- Whose run speaks?
 local new_run = false
+local superseded
+if run_id ~= '' then
+  local _, before = string.find(older, ' ' .. run_id .. '=', 1, true)
+  superseded = before and string.match(older, '^%d+', before + 1)
+end
 if run_id == '' then
   run = stored_run
 elseif run_id == stored_id then
   run = stored_run
-elseif stored_rank < 1 then
+elseif stored_rank < 1 and not superseded then
   -- Nothing ran yet, or the journal was lost.
   run = math.max(stored_run + 1, run, attempt + 1)
   new_run = true
-elseif start then
-  if attempt < stored_attempt and stored_rank < 3 and not given_up then
+elseif start and not superseded then
+  -- A run that the journal hears of for the first time: is it newer, or just late? An end may be
+  -- the only word of it, and must not reopen what a later run has ended.
+  local earlier = attempt < stored_attempt
+      or (attempt == stored_attempt and stored_redelivered and not redelivered)
+  if earlier and not given_up and (stored_rank < 3 or ended) then
     return reply('stale', stored_rev, stored_run, 0)
   end
   run = math.max(stored_run + 1, run, attempt + 1)
   new_run = true
-elseif run > stored_run then
+elseif run > stored_run and not superseded then
   new_run = true
 else
   -- A run that was superseded: only its line in the history is still its own.
+  run = tonumber(superseded) or run
   if rank >= 2 and run > 0 then
     local line = '{"run":' .. whole(run) .. ','
     local from = string.find('\n' .. past, '\n' .. line, 1, true)
@@ -104,7 +120,11 @@ end
 
 local now = redis.call('TIME')
 local rev = math.max(stored_rev + 1, floor + 1, tonumber(now[1]) * 1000000 + tonumber(now[2]))
-if epoch == 0 then epoch = rev end
+-- The sender was told of a rev that is not here: a failover lost the last writes. The numbers of the
+-- events go on above those that were told, and the epoch says that what was between is gone.
+local went_back = stored_rev > 0 and floor > stored_rev
+if went_back then seq = math.max(seq, seq_floor) end
+if epoch == 0 or went_back then epoch = rev end
 
 if new_run then
   if stored_rank == 3 then
@@ -126,6 +146,12 @@ if new_run then
     end
   end
   current = ''
+  if stored_id ~= '' then
+    older = older .. ' ' .. stored_id .. '=' .. whole(stored_run)
+    local _, count = string.gsub(older, ' ', '')
+    if count > RUNS_KEPT then older = string.gsub(older, '^ [^ ]*', '', 1) end
+  end
+  redis.call('HSET', KEYS[1], 'older', older, 'red', redelivered and '1' or '0')
 end
 
 local payload
@@ -140,7 +166,7 @@ if kind == 'state' then
              'rank', rank, 'seq', whole(seq), 'epoch', whole(epoch), 'tail', body,
              'cur', current, 'past', past, 'verdict', verdict,
              memory, whole(n) .. ' ' .. whole(rev) .. ' ' .. whole(seq))
-  if lease ~= '' and verdict == '' then redis.call('HSET', KEYS[1], 'lease', lease) end
+  if (lease ~= '' or new_run) and verdict == '' then redis.call('HSET', KEYS[1], 'lease', lease) end
   if rank == 1 and verdict ~= 'FAILURE' then
     if new_run or stored_rank ~= 1 or given_up then
       redis.call('ZADD', running, now[1], job)
@@ -157,7 +183,10 @@ else
   redis.call('HSET', KEYS[1], 'rev', whole(rev), 'run', whole(run), 'seq', whole(seq),
              'epoch', whole(epoch), memory, whole(n) .. ' ' .. whole(rev) .. ' ' .. whole(seq))
   if new_run then
-    redis.call('HSET', KEYS[1], 'rid', run_id, 'att', attempt, 'rank', 1, 'cur', '', 'past', past)
+    redis.call('HSET', KEYS[1], 'rid', run_id, 'att', attempt, 'rank', 1, 'cur', '', 'past', past,
+               'lease', lease, 'verdict', '')
+    redis.call('ZADD', running, now[1], job)
+    redis.call('PEXPIRE', running, retention)
   end
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', events_kept, whole(rev) .. '-0',
              's', whole(seq), 'n', name, 'p', payload)

@@ -2,10 +2,10 @@
 --
 -- KEYS  1 the job's state (hash)   2 the job's events (stream)
 -- ARGV  1 since (a seq; -1: no events)   2 how many bytes of events at the most
--- Reply {srev, run, seq, epoch, runs, tail, {name, payload, name, payload, ...}, gap},
+-- Reply {srev, run, seq, epoch, runs, tail, {name, payload, name, payload, ...}, gap, rid},
 --       or an empty list where nothing is known. srev is "" where no state is known.
 
-local f = redis.call('HMGET', KEYS[1], 'srev', 'run', 'seq', 'epoch', 'past', 'cur', 'tail')
+local f = redis.call('HMGET', KEYS[1], 'srev', 'run', 'seq', 'epoch', 'past', 'cur', 'tail', 'rid')
 if not f[4] then return {} end
 local since, budget = tonumber(ARGV[1]), tonumber(ARGV[2])
 local seq = tonumber(f[3] or 0)
@@ -33,4 +33,4 @@ if since >= 0 and since < seq then
   end
 end
 
-return {f[1] or '', f[2] or '0', f[3] or '0', f[4], runs, f[7] or '', events, gap}
+return {f[1] or '', f[2] or '0', f[3] or '0', f[4], runs, f[7] or '', events, gap, f[8] or ''}

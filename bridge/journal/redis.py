@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Final, cast
@@ -21,7 +22,7 @@ from redis.exceptions import (
 )
 
 from bridge.errors import QueueUnavailable
-from bridge.journal.interface import Cancelled, Page, VitalSigns
+from bridge.journal.interface import Cancelled, Page, Standing, VitalSigns
 from bridge.records import AGAIN, BROKEN, LOST, RANK, Publication, Reading, Receipt, is_too_deep
 from bridge.rooms import (
     events_key,
@@ -60,6 +61,11 @@ class _Script:
 
 #: What the journal keeps of a job that tells whether its worker lives.
 _SIGNS: Final = ("srev", "seq", "rank", "lease", "verdict")
+#: What it keeps for who executes the job.
+_STANDING: Final = ("rev", "rid", "cancel", "verdict")
+#: Who judges by leases has a clock of its own: they expire, after so many times their promise, only
+#: to be tidied up, and one that the server's clock took away by a jump is no sign of death.
+_LEASES_KEPT: Final = 4
 _PUBLISH, _READ, _CANCEL = _Script("publish.lua"), _Script("read.lua"), _Script("cancel.lua")
 _SCRIPTS = (_PUBLISH, _READ, _CANCEL)
 
@@ -124,26 +130,29 @@ class RedisJournal:
     def renew(self, leases: Sequence[str], seconds: float) -> None:
         """See `Journal.renew`."""
 
+        kept = round(max(1, seconds * _LEASES_KEPT))
+        beat = uuid.uuid4().hex[:12]
+
         def execute() -> None:
             pipeline = self._client.pipeline(transaction=False)
             for lease in leases:
-                pipeline.set(self._lease_prefix + lease, b"1", px=max(1, round(seconds * 1000)))
+                pipeline.set(self._lease_prefix + lease, beat, ex=kept)
             pipeline.execute()
 
         self._ask(execute)
 
+    def standings(self, jobs: Sequence[str]) -> list[Standing]:
+        """See `Journal.standings`."""
+        return [
+            Standing(int(rev or 0), _text(run_id or b""), cancel is not None, _text(verdict or b""))
+            for rev, run_id, cancel, verdict in self._fields(jobs, _STANDING)
+        ]
+
     def vital_signs(self, jobs: Sequence[str]) -> list[VitalSigns]:
         """See `Journal.vital_signs`."""
 
-        def execute() -> list[Any]:
-            pipeline = self._client.pipeline(transaction=False)
-            for job in jobs:
-                pipeline.hmget(state_key(self._channel, job), *_SIGNS)
-            return pipeline.execute()
-
-        found = self._ask(execute)
-        leases = sorted({_text(fields[3]) for fields in found if fields[3]})
-        held = self._held(leases)
+        found = self._fields(jobs, _SIGNS)
+        beats = self._beats(sorted({_text(fields[3]) for fields in found if fields[3]}))
         return [
             VitalSigns(
                 job,
@@ -151,8 +160,8 @@ class RedisJournal:
                 seq=int(fields[1] or 0),
                 running=fields[2] == b"1",
                 verdict=_text(fields[4] or b""),
-                alive=bool(fields[3]) and _text(fields[3]) in held,
                 lease=_text(fields[3] or b""),
+                beat=beats.get(_text(fields[3] or b""), ""),
             )
             for job, fields in zip(jobs, found, strict=True)
         ]
@@ -167,11 +176,20 @@ class RedisJournal:
         if jobs:
             self._ask(lambda: self._client.zrem(self._running, *jobs))
 
-    def _held(self, leases: Sequence[str]) -> set[str]:
+    def _fields(self, jobs: Sequence[str], names: Sequence[str]) -> list[list[bytes | None]]:
+        def execute() -> list[Any]:
+            pipeline = self._client.pipeline(transaction=False)
+            for job in jobs:
+                pipeline.hmget(state_key(self._channel, job), *names)
+            return pipeline.execute()
+
+        return cast("list[list[bytes | None]]", self._ask(execute))
+
+    def _beats(self, leases: Sequence[str]) -> dict[str, str]:
         if not leases:
-            return set()
+            return {}
         values = self._ask(lambda: self._client.mget([self._lease_prefix + x for x in leases]))
-        return {lease for lease, value in zip(leases, values, strict=True) if value is not None}
+        return {lease: _text(value or b"") for lease, value in zip(leases, values, strict=True)}
 
     def ping(self) -> None:
         """See `Journal.ping`."""
@@ -194,7 +212,8 @@ class RedisJournal:
             rank, p.run_entry, p.floor, p.nonce, p.n, "" if p.expect is None else p.expect,
             room_channel(self._channel, job_room(p.job)), root_channel, user_channel,
             self._retention_ms, self._events_kept, _bytes(p.name), p.skipped,
-            p.lease, self._lease_prefix, self._running, p.state if p.verdict else "",
+            p.lease, self._lease_prefix, self._running, p.state if p.verdict else "", p.beat,
+            p.seq_floor, int(p.ended), int(p.redelivered),
         )  # fmt: skip
 
     def _all(self, script: _Script, calls: Sequence[_Call]) -> list[Any]:
@@ -247,7 +266,7 @@ def _may_pass(error: Exception) -> bool:
 def _reading(reply: list[Any], since: int) -> Reading:
     if not reply:
         return Reading(None, [], since > 0, 0)
-    srev, run, seq, epoch, runs, tail, flat, gap = reply
+    srev, run, seq, epoch, runs, tail, flat, gap, run_id = reply
     snapshot = None
     if srev:
         numbers = (
@@ -259,7 +278,7 @@ def _reading(reply: list[Any], since: int) -> Reading:
         {"name": _text(name), **_event(_text(payload))}
         for name, payload in zip(flat[::2], flat[1::2], strict=True)
     ]
-    return Reading(snapshot, events, bool(gap), int(seq))
+    return Reading(snapshot, events, bool(gap), int(seq), _text(run_id))
 
 
 def _event(payload: str) -> dict[str, Any]:

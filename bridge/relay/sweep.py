@@ -1,11 +1,13 @@
 """The sweep: every few seconds a node looks whether what it shows is still true.
 
 Pub/sub delivers at most once, and a worker that dies says nothing. So a node compares the jobs that
-its clients watch with the journal, and makes up for what it did not hear; and where the lease of a
-job's worker is gone it asks the result backend, then says LOST, and in the end FAILURE. Jobs that
-nobody watches are looked after by one node at a time.
+its clients watch with the journal, and makes up for what it did not hear; and where the worker of a
+job has given no beat for one LEASE it asks the result backend, then says LOST, and in the end
+FAILURE. Jobs that nobody watches are looked after by one node at a time.
 
-No verdict falls within one LEASE after the journal was away, because nobody could renew then.
+How long a beat is ago only this node's monotonic clock says, from when it saw that beat first: no
+other clock is asked, so none can jump. No verdict falls within one LEASE after the journal was
+away, because nobody could give a beat then.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from redis.exceptions import LockError, RedisError
@@ -25,6 +27,8 @@ from bridge.records import FAILURE, FINAL, LOST, Publication, amended, shorten
 from bridge.settings import Settings
 
 SWEEP_SECONDS: Final = 2.0
+#: A node that did not sweep for so long was asleep itself, and others may have slept with it.
+ASLEEP_SECONDS: Final = 3 * SWEEP_SECONDS
 #: Jobs looked at in one round trip.
 JOBS_A_TRIP: Final = 500
 WORKER_LOST: Final = "WorkerLost"
@@ -47,6 +51,40 @@ class Followed(Protocol):
 
     def make_up(self, job: str) -> None:
         """Read a job anew and pass on what is newer."""
+
+
+class Beats:
+    """How long ago the holders of leases gave their last beats, as seen from here.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seen: dict[str, tuple[str, float]] = {}
+        self._asked: set[str] = set()
+
+    def see(self, signs: Iterable[VitalSigns]) -> None:
+        """Take what the journal says."""
+        now = self._clock()
+        for sign in signs:
+            if not sign.running or not sign.lease:
+                continue
+            self._asked.add(sign.lease)
+            beat, _ = self._seen.get(sign.lease, (None, now))
+            # A lease that is gone shows nothing: the journal, or its clock, may have taken it.
+            if beat is None or (sign.beat and sign.beat != beat):
+                self._seen[sign.lease] = (sign.beat, now)
+
+    def since(self, lease: str) -> float:
+        """When the last beat of a lease was seen first; now, if it was never asked for."""
+        return self._seen.get(lease, ("", self._clock()))[1]
+
+    def forget_others(self) -> None:
+        """Forget the leases that were not asked for since the last time."""
+        self._seen = {lease: seen for lease, seen in self._seen.items() if lease in self._asked}
+        self._asked = set()
 
 
 class Sweep:
@@ -75,6 +113,9 @@ class Sweep:
         self._nonce = uuid.uuid4().hex[:16]
         self._n = 0
         self._calm_since = clock()
+        self._swept_at = clock()
+        self._away = False
+        self._beats = Beats(clock)
         self._behind: set[str] = set()
         # Made in one thread and used in another, so its token must not be the thread's own.
         self._lock = self._client.lock(
@@ -95,8 +136,8 @@ class Sweep:
         self._stopped.set()
 
     def disturbed(self) -> None:
-        """The journal was away: leases may have run out though nobody died."""
-        self._calm_since = self._clock()
+        """The journal is away, or was: nobody could give a beat, though nobody died."""
+        self._away = True
 
     def sweep(self) -> None:
         """Look once at the jobs that are watched here, and in turn at all others.
@@ -104,14 +145,18 @@ class Sweep:
         Raises:
             QueueUnavailable: the journal can't be reached.
         """
+        now = self._clock()
+        self._away = self._away or now - self._swept_at > ASLEEP_SECONDS
+        self._swept_at = now
         followed = {job: (rev, seq) for job, rev, seq in self._relay.followed()}
         jobs = list(followed)
         for start in range(0, len(jobs), JOBS_A_TRIP):
-            signs = self._journal.vital_signs(jobs[start : start + JOBS_A_TRIP])
+            signs = self._signs(jobs[start : start + JOBS_A_TRIP])
             self._compare(signs, followed)
             self._judge(signs)
         if self._is_turn():
             self._sweep_others(followed)
+        self._beats.forget_others()
 
     def _work(self) -> None:
         while not self._stopped.wait(SWEEP_SECONDS):
@@ -122,6 +167,15 @@ class Sweep:
                 _log.debug("the sweep waits for the journal: %s", error)
             except Exception:  # noqa: BLE001 - the next sweep may do better
                 _log.exception("a sweep failed")
+
+    def _signs(self, jobs: Sequence[str]) -> list[VitalSigns]:
+        signs = self._journal.vital_signs(jobs)
+        if self._away:
+            # Not before it is here again: until now nobody had a chance.
+            self._away = False
+            self._calm_since = self._clock()
+        self._beats.see(signs)
+        return signs
 
     def _compare(self, signs: Sequence[VitalSigns], followed: dict[str, tuple[int, int]]) -> None:
         """Make up for messages that were published and not heard, seen so twice in a row."""
@@ -149,16 +203,18 @@ class Sweep:
     def _sweep_others(self, followed: dict[str, tuple[int, int]]) -> None:
         offset = 0
         while jobs := self._journal.running(JOBS_A_TRIP, offset):
-            signs = self._journal.vital_signs([job for job in jobs if job not in followed])
+            signs = self._signs([job for job in jobs if job not in followed])
             self._judge(signs)
             self._journal.forget_running([sign.job for sign in signs if not sign.running])
             offset += len(jobs)
 
     def _judge(self, signs: Sequence[VitalSigns]) -> None:
-        if self._clock() - self._calm_since < self._settings.lease:
+        latest = self._clock() - self._settings.lease
+        if self._calm_since > latest:
             return
         for sign in signs:
-            if sign.running and sign.lease and not sign.alive and sign.verdict != FAILURE:
+            held = sign.running and sign.lease and sign.verdict != FAILURE
+            if held and self._beats.since(sign.lease) <= latest:
                 self._pronounce(sign)
 
     def _pronounce(self, sign: VitalSigns) -> None:
@@ -167,10 +223,12 @@ class Sweep:
         if reading.snapshot is None or reading.snapshot["rev"] != sign.rev:
             return
         ended = self._outcomes.ended(sign.job) if self._outcomes is not None else None
-        publication = amended(reading.snapshot, lambda record: _amend(record, sign, ended, self))
+        publication = amended(
+            reading.snapshot, reading.run_id, lambda record: _amend(record, sign, ended, self)
+        )
         if publication is None:
             return
-        publication.lease = sign.lease
+        publication.lease, publication.beat = sign.lease, sign.beat
         publication.verdict = ended is None
         self._publish(publication)
 

@@ -23,6 +23,11 @@ from bridge.settings import Settings, hide_credentials
 BACKOFF_FIRST: Final = 0.05
 BACKOFF_LAST: Final = 2.0
 BATCH: Final = 500
+#: After so long without a word of the journal about a job that runs here, it is asked.
+ASK_SECONDS: Final = 0.75
+#: Ends as new as this are told again to a journal that was away, for it may have lost them.
+ENDS_KEPT_SECONDS: Final = 10.0
+ENDS_KEPT: Final = 200
 #: How often an amendment is tried against states that change under it.
 AMENDMENT_TRIES: Final = 10
 
@@ -61,6 +66,15 @@ class _Batch:
         return [publication for _, publication in self.items]
 
 
+@dataclass(slots=True)
+class _Ended:
+    """A lane whose last word the journal has taken, and will hopefully keep."""
+
+    lane: Lane
+    told_at: float
+    found: bool = False
+
+
 class Courier:
     """Sends what waits in lanes, in one daemon thread.
 
@@ -93,8 +107,9 @@ class Courier:
         self._nonce = uuid.uuid4().hex[:16]
         self._n = 0
         self._lease = own_lease()
-        self._renew_at = float("-inf")
+        self._renew_at = self._ask_at = float("-inf")
         self._in_flight: _Batch | None = None
+        self._ended: deque[_Ended] = deque(maxlen=ENDS_KEPT)
         self._backoff = BACKOFF_FIRST
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -134,9 +149,12 @@ class Courier:
     def _next_due(self) -> float | None:
         now = time.monotonic()
         wait = self._lanes.seconds_to_next(now)
-        if wait is None or not self._lanes.executing():
-            return wait
-        return min(wait, max(0.0, self._renew_at - now))
+        then = [] if wait is None else [now + wait]
+        if self._lanes.executing():
+            then += [self._renew_at, self._ask_at]
+        elif self._ended and not self._ended[-1].found:
+            then.append(max(self._ask_at, self._ended[-1].told_at + ASK_SECONDS))
+        return max(0.0, min(then) - now) if then else None
 
     def _pass(self) -> None:
         """Send what is due, batch by batch."""
@@ -153,6 +171,7 @@ class Courier:
                 raise QueueUnavailable(refused)
             self._in_flight = self._gather()
         self._make_calls()
+        self._ask_after()
         self._came_back()
         with self.settled:
             self.settled.notify_all()
@@ -164,6 +183,47 @@ class Courier:
         seconds = self._settings.lease
         self._sink.journal.renew([self._lease], seconds)
         self._renew_at = now + seconds / RENEWALS
+
+    def _ask_after(self) -> None:
+        """Ask how jobs stand that had nothing to tell, and so got no answer either.
+
+        A silent task hears of a cancel this way; and a journal that was lost, or a sweep that took
+        a silent worker for a dead one, hears of the task.
+        """
+        now = time.monotonic()
+        if now < self._ask_at:
+            return
+        self._ask_at = now + ASK_SECONDS
+        silent = [lane for lane in self._lanes.executing() if now - lane.heard_at >= ASK_SECONDS]
+        ended = [
+            each for each in self._ended if not each.found and now - each.told_at >= ASK_SECONDS
+        ]
+        lanes = silent + [each.lane for each in ended]
+        if not lanes:
+            return
+        standings = self._sink.journal.standings([lane.job for lane in lanes])
+        for lane, standing in zip(lanes, standings, strict=True):
+            lane.heard_at = now
+            if standing.cancel:
+                _cancel(lane)
+            if lane.stale or not lane.acknowledged:
+                continue
+            if standing.rev < lane.floor or (standing.verdict and standing.run_id == lane.key):
+                self._tell_again(lane)
+        for each in ended:
+            each.found = True
+
+    def _tell_again(self, lane: Lane) -> None:
+        lane.send_again()
+        self._lanes.restore(lane)
+        self._wake.set()
+
+    def _tell_ends_again(self) -> None:
+        """The journal is away, and what it took last it may not have when it is back."""
+        while self._ended:
+            each = self._ended.pop()
+            if time.monotonic() - each.told_at < ENDS_KEPT_SECONDS:
+                self._tell_again(each.lane)
 
     def _make_calls(self) -> None:
         while self.calls:
@@ -229,8 +289,11 @@ class Courier:
         # Once the journal knows a run, only the run's number speaks for it: a run that was
         # superseded must not open another one.
         publication.start = publication.start and lane.run == 0 and lane.source is not None
-        publication.floor = lane.floor
-        publication.lease = self._lease if isinstance(lane.source, LiveSource) else ""
+        publication.floor, publication.seq_floor = lane.floor, lane.seq_floor
+        if isinstance(lane.source, LiveSource):
+            publication.lease = self._lease
+            publication.ended = lane.source.finished()
+            publication.redelivered = lane.source.progress.run.redelivered
 
     def _settle(self, batch: _Batch, receipts: Iterable[Receipt]) -> str:
         """Note the answers; returns the reason if the server refused some for now."""
@@ -253,8 +316,14 @@ class Courier:
             _log.error("a %s of job %s was dropped: %s", publication.kind, lane.job, receipt.reason)
             return
         self._counters.published += receipt.status == OK
+        if receipt.status != STALE and lane.source is not None and lane.source.finished():
+            self._ended.append(_Ended(lane, time.monotonic()))
         lane.floor = max(lane.floor, receipt.rev)
+        lane.seq_floor = max(lane.seq_floor, receipt.seq)
+        lane.heard_at = time.monotonic()
         lane.acknowledged = True
+        if receipt.cancel:
+            _cancel(lane)
         if isinstance(lane.source, AmendedSource):
             self._note_amendment(lane, receipt)
             return
@@ -264,8 +333,6 @@ class Courier:
             return
         lane.run = receipt.run if publication.run_id else 0
         lane.receivers = receipt.receivers
-        if receipt.cancel and isinstance(lane.source, LiveSource):
-            lane.source.progress.cancel_requested = True
 
     def _note_amendment(self, lane: Lane, receipt: Receipt) -> None:
         if receipt.status == STALE and lane.tries < AMENDMENT_TRIES:
@@ -276,6 +343,7 @@ class Courier:
         if not self.down:
             self.down = True
             self._counters.outages += 1
+            self._tell_ends_again()
             _log.warning(
                 "%s; the newest states and the events are kept and sent when it is back (%s)",
                 error, hide_credentials(self._settings.journal_url),
@@ -283,7 +351,8 @@ class Courier:
             with self.settled:
                 self.settled.notify_all()
         time.sleep(_random.uniform(self._backoff / 2, self._backoff))
-        self._backoff = min(BACKOFF_LAST, self._backoff * 2)
+        # Not so long that a lease runs out while the queue is back already.
+        self._backoff = min(BACKOFF_LAST, self._backoff * 2, self._settings.lease / RENEWALS)
         self._wake.set()
 
     def _came_back(self) -> None:
@@ -291,3 +360,8 @@ class Courier:
         if self.down:
             self.down = False
             _log.warning("the message queue is back")
+
+
+def _cancel(lane: Lane) -> None:
+    if isinstance(lane.source, LiveSource):
+        lane.source.progress.cancel_requested = True

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from bridge.errors import QueueUnavailable
 from bridge.journal import Journal
-from bridge.records import FINAL, RETRY, Publication, amended, state_publication
+from bridge.records import FINAL, PENDING, RETRY, Publication, amended, state_publication
 from bridge.sender.progress import Progress
 
 
@@ -80,11 +80,16 @@ class AmendedSource:
 
     Args:
         blank: the record to start from where the journal knows nothing.
-        amend: changes a record in place; returns False if there is nothing to change.
+        run_id: the run that ended; empty: none had begun. Where the journal knows another one that
+            runs, or has ended, nothing is changed.
+        amend: changes a record in place.
     """
 
-    def __init__(self, blank: dict[str, Any], amend: Callable[[dict[str, Any]], bool]) -> None:
+    def __init__(
+        self, blank: dict[str, Any], run_id: str, amend: Callable[[dict[str, Any]], None]
+    ) -> None:
         self._blank = blank
+        self._run_id = run_id
         self._amend = amend
 
     def sample(self) -> object:
@@ -98,7 +103,21 @@ class AmendedSource:
     def publication(self, journal: Journal) -> Publication | None:
         """See `Source`."""
         (reading,) = journal.read([(self._blank["job"], -1)])
-        return amended(reading.snapshot or self._blank, self._amend)
+        return amended(
+            reading.snapshot or self._blank,
+            reading.run_id,
+            lambda record: self._end(record, ours=reading.run_id == self._run_id),
+        )
+
+    def _end(self, record: dict[str, Any], *, ours: bool) -> bool:
+        state = record["state"]
+        if state in FINAL:
+            return False
+        next_try = state == RETRY and record["attempt"] <= self._blank["attempt"]
+        concerned = ours or state == PENDING or (next_try and bool(self._run_id))
+        if concerned:
+            self._amend(record)
+        return concerned
 
 
 class Lane:
@@ -107,7 +126,8 @@ class Lane:
     Attributes:
         key: names the lane: the run's nonce, or the job where no run speaks.
         run: the journal's number of the run, 0 until it told.
-        floor: the highest rev that the journal told.
+        floor: the highest rev that the journal told; seq_floor: the highest seq.
+        heard_at: monotonic time at which the journal last said how the job stands.
         receivers: how many nodes heard the last message.
         events: what waits, oldest first.
         skipped: events dropped since the last that was taken.
@@ -117,8 +137,8 @@ class Lane:
     """
 
     __slots__ = (
-        "_sent", "acknowledged", "events", "floor", "job", "key", "look_at", "receivers", "run",
-        "skipped", "source", "stale", "tries",
+        "_sent", "acknowledged", "events", "floor", "heard_at", "job", "key", "look_at",
+        "receivers", "run", "seq_floor", "skipped", "source", "stale", "tries",
     )  # fmt: skip
 
     def __init__(self, key: str, job: str, source: Source | None = None) -> None:
@@ -127,6 +147,8 @@ class Lane:
         self.source = source
         self.run = 0
         self.floor = 0
+        self.seq_floor = 0
+        self.heard_at = float("-inf")
         self.receivers = 1
         self.events: deque[Publication] = deque()
         self.skipped = 0

@@ -60,6 +60,11 @@ class Lanes:
             self._bound()
             return lane
 
+    def restore(self, lane: Lane) -> None:
+        """Take back a lane that was done, to be told again."""
+        with self._lock:
+            self._lanes.setdefault(lane.key, lane)
+
     def event(self, publication: Publication) -> None:
         """Add an event; with too many waiting the lane's oldest is dropped and counted."""
         key = publication.run_id or f"job:{publication.job}"
@@ -127,9 +132,9 @@ class Lanes:
         ]
         return min(waits) if waits else None
 
-    def executing(self) -> bool:
-        """Whether a run executes in this process."""
-        return any(isinstance(lane.source, LiveSource) for lane in self.all())
+    def executing(self) -> list[Lane]:
+        """The lanes of the runs that execute in this process."""
+        return [lane for lane in self.all() if isinstance(lane.source, LiveSource)]
 
     def unsent(self) -> bool:
         """Whether something waits that should not wait for its pace; the lock is held already."""

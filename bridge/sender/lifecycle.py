@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+import weakref
 from datetime import datetime, timezone
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ from bridge.sender.lane import AmendedSource, FixedSource
 from bridge.sender.process import flush_all, open_emitter, outbox_of, settings_of
 from bridge.sender.progress import Progress, describe_error, open_progress
 from bridge.sender.pulse import Pulse, vouch_from_outside
-from bridge.sender.run import HEADER, Run, header_of, read_header
+from bridge.sender.run import HEADER, RUN, Run, header_of, new_run_id, read_header
 
 #: The attribute by which a decorated function, and so its task's ``run``, is known.
 MARK: Final = "__push_progress__"
@@ -38,6 +39,8 @@ MARK: Final = "__push_progress__"
 OPEN: Final = "bridge_progress"
 #: Processes that vouch for this one, as long as it lives.
 _vouchers: Final[list[subprocess.Popen[bytes]]] = []
+#: What the worker has received and not done with: Celery's requests, for telling which run failed.
+_received: weakref.WeakSet[Any] = weakref.WeakSet()
 _REPLACED: Final = "Replaced by new task"
 
 
@@ -88,6 +91,14 @@ def _inherited_user() -> str | None:
     return header_of(getattr(current_task, "request", None)).get("user")
 
 
+@signals.task_received.connect(weak=False)
+def _got(sender: Any = None, request: Any = None, **_: Any) -> None:
+    """The worker has a message: the run to come gets its name, before a child may die of it."""
+    if request is not None and is_bridged(request.task):
+        request.delivery_info[RUN] = new_run_id()
+        _received.add(request)
+
+
 @signals.task_success.connect(weak=False)
 def _succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
     progress = _open(sender)
@@ -100,6 +111,9 @@ def _retried(sender: Any = None, request: Any = None, reason: Any = None, **_: A
     progress = _open(sender)
     if progress is not None:
         settle_retry(progress, reason)
+    elif is_bridged(sender) and request is not None:
+        # The worker's parent does so for a child that died, or when it lost its broker.
+        amend(sender, request.id, RETRY, error=getattr(reason, "exc", None), request=request)
 
 
 def settle_retry(progress: Progress, reason: Any) -> None:
@@ -185,24 +199,29 @@ def amend(task: Any, job: Any, state: str, *, error: Any = None, request: Any = 
     }  # fmt: skip
     now = round(time.time(), 3)
 
-    def end(record: dict[str, Any]) -> bool:
-        elsewhere = run.worker and record["worker"] not in (None, run.worker)
-        if record["state"] in FINAL or elsewhere:
-            return False
+    def end(record: dict[str, Any]) -> None:
         reason = describe_error(error) if isinstance(error, BaseException) else None
         record |= {
             "state": state, "error": reason, "ended_at": now, "updated_at": now, "next_at": None,
             "stage": None, "eta": None, "lost_at": None,
         }  # fmt: skip
-        return True
 
-    outbox_of(settings_of(task.app)).put(job, AmendedSource(blank, end))
+    outbox_of(settings_of(task.app)).put(job, AmendedSource(blank, run.run_id, end))
 
 
 def _run_of(task: Any, job: str, request: Any) -> Run:
-    """Read the request, given or, as Celery does for failures in the parent, pushed for us."""
+    """Read the request: given, or pushed for us by Celery, or found by its id."""
     context = task.request if request is None else request
-    return Run.of_request(task, context) if context.id == job else Run(job=job, task=task.name)
+    if context.id != job:
+        from celery.worker.state import reserved_requests
+
+        # Of several deliveries of the job the one that failed is no longer reserved.
+        found = [each for each in list(_received) if each.id == job]
+        found.sort(key=lambda each: each in reserved_requests)
+        if not found:
+            return Run(job=job, task=task.name)
+        context = found[0]._context
+    return Run.of_request(task, context)
 
 
 def _sound(job: object) -> bool:

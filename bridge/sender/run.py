@@ -6,14 +6,17 @@ import contextlib
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from bridge.errors import InvalidId
 from bridge.rooms import check_user_id
 
+#: Where a worker's parent process notes, in the `delivery_info` of what it hands to a child, the
+#: nonce of the run to come, so that both know it by the same name.
+RUN: Final = "bridge_run"
 #: The task header in which travel: ``user`` (children inherit it), ``queued_at`` and ``job``, the
 #: id whose PENDING `submit` has journalled already.
-HEADER = "bridge"
+HEADER: Final = "bridge"
 
 
 @dataclass(slots=True)
@@ -28,6 +31,7 @@ class Run:
         user: whose job it is.
         worker queue: where it runs.
         redeliverable: whether the broker may deliver the job again if its worker dies.
+        redelivered: whether it has done so.
         queued_at started_at: Unix seconds.
         run_id: a nonce by which the journal tells this execution from others of the same job.
     """
@@ -41,9 +45,10 @@ class Run:
     worker: str | None = None
     queue: str | None = None
     redeliverable: bool = False
+    redelivered: bool = False
     queued_at: float | None = None
     started_at: float = field(default_factory=lambda: round(time.time(), 3))
-    run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
+    run_id: str = field(default_factory=lambda: new_run_id())
 
     @classmethod
     def of_request(cls, task: Any, request: Any) -> Run:
@@ -60,8 +65,15 @@ class Run:
             worker=request.hostname,
             queue=delivery.get("routing_key") or None,
             redeliverable=bool(task.acks_late) and not request.is_eager,
+            redelivered=bool(delivery.get("redelivered")),
             queued_at=header.get("queued_at"),
+            run_id=delivery.get(RUN) or new_run_id(),
         )
+
+
+def new_run_id() -> str:
+    """Make a nonce for an execution."""
+    return uuid.uuid4().hex[:16]
 
 
 def header_of(request: Any) -> dict[str, Any]:

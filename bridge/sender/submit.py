@@ -11,7 +11,7 @@ from typing import Any, Final
 from celery import current_app
 from celery.canvas import Signature, _chain, chord, group
 
-from bridge.records import FAILURE, PENDING
+from bridge.records import FAILURE
 from bridge.rooms import check_job_id, check_user_id
 from bridge.sender.lane import AmendedSource, FixedSource
 from bridge.sender.lifecycle import pending_record
@@ -94,22 +94,19 @@ def submit(
     try:
         _start(task, list(args), dict(kwargs or {}), **options)
     except Exception as error:
-        outbox.put(job, AmendedSource(record, _not_sent(error)))
+        # No run's word: where it ran, eagerly, that has said itself how it ended.
+        outbox.put(job, AmendedSource(record, "", _not_sent(error)))
         raise
     return Job(job, token)
 
 
-def _not_sent(error: Exception) -> Callable[[dict[str, Any]], bool]:
+def _not_sent(error: Exception) -> Callable[[dict[str, Any]], None]:
     """Make a queued job that never got to the broker a failed one."""
     described = describe_error(error)
 
-    def amend(record: dict[str, Any]) -> bool:
-        if record["state"] != PENDING:
-            # It ran, eagerly, and has said itself how it ended.
-            return False
+    def amend(record: dict[str, Any]) -> None:
         now = round(time.time(), 3)
         record |= {"state": FAILURE, "error": described, "ended_at": now, "updated_at": now}
-        return True
 
     return amend
 

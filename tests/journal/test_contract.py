@@ -15,7 +15,7 @@ from redis import Redis
 
 from bridge.errors import QueueUnavailable
 from bridge.frames import Frame
-from bridge.journal import RedisJournal, connect
+from bridge.journal import RedisJournal, Standing, connect
 from bridge.records import (
     FAILURE,
     OK,
@@ -236,6 +236,82 @@ def test_an_earlier_attempt_that_comes_late_opens_no_run(sender: Sender) -> None
     sender.publish(sender.state(sender.run(attempt=1), STARTED))
     assert sender.publish(sender.state(sender.run(attempt=0), RETRY))[0].status == STALE
     assert sender.snapshot["state"] == STARTED
+
+
+def test_an_end_that_comes_late_does_not_reopen_what_a_later_attempt_ended(sender: Sender) -> None:
+    first, second = sender.run(), sender.run(attempt=1)
+    sender.publish(sender.state(second, SUCCESS))
+    late = [sender.event(first, ended=True), sender.state(first, RETRY, ended=True)]
+    assert [receipt.status for receipt in sender.publish(*late)] == [STALE, STALE]
+    assert sender.snapshot["state"] == SUCCESS
+    assert sender.events() == []
+
+
+def test_a_run_known_to_be_superseded_opens_none_even_if_its_number_was_never_told(
+    sender: Sender,
+) -> None:
+    first, second = sender.run(), sender.run()
+    sender.publish(sender.state(first, PROGRESS), sender.state(second, PROGRESS))
+    entry = '"attempt":0,"ended_at":9,"state":"FAILURE"}'
+    for _ in range(2):
+        late = [sender.state(first, PROGRESS), sender.event(first)]
+        assert [receipt.status for receipt in sender.publish(*late)] == [STALE, STALE]
+        assert sender.publish(sender.state(first, FAILURE, run_entry=entry))[0].status == STALE
+        assert sender.snapshot["runs"][0]["state"] == FAILURE
+        sender.publish(sender.state(second, SUCCESS, run=2))
+    assert (sender.snapshot["state"], sender.snapshot["run"]) == (SUCCESS, 2)
+
+
+@pytest.mark.parametrize("state", [PROGRESS, FAILURE])
+def test_of_two_deliveries_the_second_wins_whatever_comes_first(sender: Sender, state: str) -> None:
+    first, second = sender.run(), sender.run()
+    sender.publish(sender.state(second, state, redelivered=True))
+    late = sender.state(first, SUCCESS, ended=True)
+    assert sender.publish(late)[0].status == STALE
+    assert sender.snapshot["state"] == state
+
+
+def test_the_lease_is_that_of_the_current_run(sender: Sender) -> None:
+    first, second = sender.run(), sender.run()
+    sender.publish(sender.state(first, PROGRESS, lease="a"), sender.event(second, lease="b"))
+    (sign,) = sender.journal.vital_signs([sender.job])
+    assert (sign.lease, sign.running) == ("b", True)
+    assert sender.journal.running(10) == [sender.job]
+    sender.publish(sender.state(first, PROGRESS, run=1, lease="a"))
+    assert sender.journal.vital_signs([sender.job])[0].lease == "b"
+
+
+def test_a_failover_that_lost_the_last_writes_gives_no_number_twice_and_tells(
+    sender: Sender, client: Redis, settings: Settings
+) -> None:
+    run = sender.run()
+    sender.publish(sender.state(run, STARTED), sender.event(run))
+    names = (state_key(settings.channel, sender.job), events_key(settings.channel, sender.job))
+    behind = [client.dump(name) for name in names]
+    before = sender.snapshot
+    told = sender.publish(*(sender.event(run) for _ in range(4)))[-1]
+    for name, value in zip(names, behind, strict=True):
+        client.restore(name, 0, value, replace=True)
+
+    floors = {"floor": told.rev, "seq_floor": told.seq}
+    (receipt,) = sender.publish(sender.event(run, run=1, **floors))
+
+    assert (receipt.seq, receipt.rev > told.rev) == (told.seq + 1, True)
+    assert sender.snapshot["epoch"] == receipt.rev > before["epoch"]
+    assert sender.events() == [1, told.seq + 1]
+    assert sender.journal.read([(sender.job, 3)])[0].gap
+    (next_one,) = sender.publish(sender.event(run, run=1, floor=receipt.rev, seq_floor=receipt.seq))
+    assert sender.snapshot["epoch"] == receipt.rev
+    assert next_one.seq == told.seq + 2
+
+
+def test_who_executes_a_job_can_ask_how_it_stands(sender: Sender) -> None:
+    run = sender.run()
+    (receipt,) = sender.publish(sender.state(run, STARTED))
+    sender.journal.cancel(sender.job)
+    assert sender.journal.standings(["nope", sender.job]) == [
+        Standing(0, "", False, ""), Standing(receipt.rev, run.run.run_id, True, ""),
+    ]  # fmt: skip
 
 
 def test_a_start_that_is_told_twice_is_one_run(sender: Sender) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from bridge.errors import QueueUnavailable
 from bridge.journal import connect
-from bridge.relay.sweep import Sweep
+from bridge.relay.sweep import SWEEP_SECONDS, Sweep
 from bridge.rooms import lease_key
 from bridge.settings import Settings
 from tests.conftest import RedisServer, wait_until
@@ -57,7 +59,21 @@ class Ward:
         self.watching = Watching()
         self.outcomes = Outcomes()
         self.sweep = Sweep(settings, self.watching, self.outcomes, self.clock)
-        self.clock.now += settings.lease + 1
+
+    def sweep_for(self, seconds: float) -> None:
+        """Let time pass as it does for a node: sweep by sweep."""
+        end = self.clock.now + seconds
+        while self.clock.now < end:
+            self.clock.now += SWEEP_SECONDS
+            self.sweep.sweep()
+
+    def until(self, job: str, state: str) -> dict[str, Any]:
+        """Let a lease and a bit pass at the most; returns the record."""
+        end = self.clock.now + self.settings.lease + 3 * SWEEP_SECONDS
+        while self.snapshot(job)["state"] != state and self.clock.now < end:
+            self.sweep_for(SWEEP_SECONDS)
+        assert self.snapshot(job)["state"] == state
+        return self.snapshot(job)
 
     def state(self, job: str, state: str = "PROGRESS", **fields: Any) -> int:
         publication = self.worker.state_publication(job, state, **fields)
@@ -92,13 +108,12 @@ def test_a_job_whose_worker_died_is_lost_and_comes_back_with_a_sign_of_life(
     rev = ward.state("j", redeliverable=True, current=5)
     if watched:
         ward.watching.jobs["j"] = (rev, 0)
-    ward.sweep.sweep()
+    for _ in range(5):
+        ward.sweep_for(ward.settings.lease / 2)
+        ward.live()
     assert ward.snapshot("j")["state"] == "PROGRESS"
-    ward.die()
 
-    ward.sweep.sweep()
-
-    lost = ward.snapshot("j")
+    lost = ward.until("j", "LOST")
     assert (lost["state"], lost["current"]) == ("LOST", 5)
     assert lost["lost_at"] > time.time() - 60
     assert lost["runs"][-1]["state"] == "LOST"
@@ -112,11 +127,9 @@ def test_a_job_that_cannot_come_back_fails_and_its_worker_may_still_say_otherwis
     ward: Ward,
 ) -> None:
     ward.state("j", redeliverable=False)
-    ward.sweep.sweep()
-    assert ward.snapshot("j")["state"] == "LOST"
-    ward.sweep.sweep()
-    failed = ward.snapshot("j")
-    assert (failed["state"], failed["error"]["type"]) == ("FAILURE", "WorkerLost")
+    ward.until("j", "LOST")
+    failed = ward.until("j", "FAILURE")
+    assert failed["error"]["type"] == "WorkerLost"
     ward.sweep.sweep()
     assert ward.snapshot("j")["rev"] == failed["rev"]
     ward.state("j", "SUCCESS")
@@ -127,8 +140,7 @@ def test_a_lost_job_that_never_comes_back_fails_in_the_end(settings: Settings) -
     ward = Ward(Settings.load({"message_queue": settings.message_queue, "channel": settings.channel,
                                "secret_key": SECRET, "lost_final": 1}, environ={}))  # fmt: skip
     ward.state("j", redeliverable=True)
-    ward.sweep.sweep()
-    assert ward.snapshot("j")["state"] == "LOST"
+    ward.until("j", "LOST")
 
     def failed() -> bool:
         ward.sweep.sweep()
@@ -139,8 +151,7 @@ def test_a_lost_job_that_never_comes_back_fails_in_the_end(settings: Settings) -
 
 def test_a_job_given_up_may_be_started_again_under_its_id(ward: Ward) -> None:
     ward.state("j", redeliverable=False, attempt=2)
-    ward.sweep.sweep()
-    ward.sweep.sweep()
+    ward.until("j", "FAILURE")
     again = ward.worker.state_publication("j", "STARTED")
     again.run_id, again.start = "another", True
     assert ward.worker.journal.publish([again])[0].status == "ok"
@@ -149,19 +160,57 @@ def test_a_job_given_up_may_be_started_again_under_its_id(ward: Ward) -> None:
 def test_the_result_backend_knows_better(ward: Ward) -> None:
     ward.state("j", redeliverable=True)
     ward.outcomes.known["j"] = {"state": "SUCCESS", "error": None}
-    ward.sweep.sweep()
-    assert ward.snapshot("j")["state"] == "SUCCESS"
+    ward.until("j", "SUCCESS")
 
 
-def test_no_verdict_falls_within_one_lease_after_a_disturbance(ward: Ward) -> None:
+@pytest.mark.parametrize("trouble", ["away", "asleep", "both", "clock"])
+def test_no_verdict_falls_within_one_lease_after_a_disturbance(
+    ward: Ward, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ward.live()
     ward.state("j", redeliverable=True)
-    ward.sweep.disturbed()
-    ward.clock.now += ward.settings.lease - 1
-    ward.sweep.sweep()
+    ward.sweep_for(2 * SWEEP_SECONDS)
+    if trouble in ("asleep", "both"):
+        ward.clock.now += 100 * ward.settings.lease
+    if trouble in ("away", "both"):
+        with monkeypatch.context() as patch:
+            patch.setattr(ward.sweep._journal, "vital_signs", Mock(side_effect=QueueUnavailable))
+            for _ in range(20):
+                ward.clock.now += SWEEP_SECONDS
+                with pytest.raises(QueueUnavailable):
+                    ward.sweep.sweep()
+                ward.sweep.disturbed()
+    if trouble == "clock":
+        # The server's clock has jumped ahead: the lease is gone, the worker is not.
+        ward.sweep_for(ward.settings.lease - 3 * SWEEP_SECONDS)
+        ward.die()
+        ward.sweep_for(SWEEP_SECONDS)
+        ward.live()
+    ward.sweep_for(ward.settings.lease - SWEEP_SECONDS)
     assert ward.snapshot("j")["state"] == "PROGRESS"
-    ward.clock.now += 2
-    ward.sweep.sweep()
-    assert ward.snapshot("j")["state"] == "LOST"
+    ward.until("j", "LOST")
+
+
+def test_a_verdict_is_about_the_run_that_was_looked_at(ward: Ward) -> None:
+    ward.state("j", redeliverable=True)
+    ward.sweep_for(ward.settings.lease)
+    (sign,) = ward.worker.journal.vital_signs(["j"])
+    again = ward.worker.state_publication("j", "STARTED")
+    again.run_id, again.start, again.lease = "another", True, "another-lease"
+    assert ward.worker.journal.publish([again])[0].status == "ok"
+    ward.sweep._pronounce(sign)
+    ward.sweep._pronounce(dataclasses.replace(sign, rev=ward.snapshot("j")["rev"]))
+    assert ward.snapshot("j")["state"] == "STARTED"
+
+
+def test_a_beat_that_comes_just_before_a_verdict_forbids_it(ward: Ward) -> None:
+    ward.live()
+    ward.state("j", redeliverable=True)
+    ward.sweep_for(SWEEP_SECONDS)
+    (sign,) = ward.worker.journal.vital_signs(["j"])
+    ward.live()
+    ward.sweep._pronounce(sign)
+    assert ward.snapshot("j")["state"] == "PROGRESS"
 
 
 @pytest.mark.parametrize("state", ["PENDING", "RETRY", "SUCCESS", "FAILURE", "REVOKED"])
@@ -171,7 +220,7 @@ def test_a_job_that_no_worker_holds_is_left_alone(ward: Ward, state: str) -> Non
     else:
         ward.state("j", state)
     ward.watching.jobs["j"] = (0, 0)
-    ward.sweep.sweep()
+    ward.sweep_for(2 * ward.settings.lease)
     assert ward.snapshot("j")["state"] == state
 
 

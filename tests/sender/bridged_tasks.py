@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, Task, shared_task
@@ -88,6 +89,18 @@ def die(*, progress: Progress) -> None:
     progress.update(3, total=10)
     time.sleep(1.5)  # a job that nobody watches tells its state once a second
     os.kill(os.getpid(), 9)
+
+
+@app.task
+@push_progress
+def stand_by(folder: str, *, progress: Progress) -> None:
+    """Write its pid to a file named 1, or 2 if it is the second one, and wait for files."""
+    place = Path(folder)
+    (place / ("2" if (place / "1").exists() else "1")).write_text(str(os.getpid()))
+    while not (place / "end").exists():
+        time.sleep(0.01)
+        if (place / "step").exists():
+            progress.message = "stepped"
 
 
 @app.task(time_limit=1)

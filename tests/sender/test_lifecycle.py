@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +108,23 @@ def test_every_other_way_to_fail_ends_the_job(jobs: Jobs, task: str, error: str)
     snapshot = jobs.wait_for(job.id, "FAILURE")
     assert snapshot["error"]["type"] in error.split("|")
     assert history(snapshot) == [(1, 0, "FAILURE")]
+
+
+def test_a_duplicate_that_dies_does_not_end_the_newer_run(jobs: Jobs, tmp_path: Path) -> None:
+    """Two deliveries of a job run in two children of one worker, and the older one's child dies."""
+    job = f"twice-{tmp_path.name}"
+    for number in ("1", "2"):
+        tasks.stand_by.apply_async([str(tmp_path)], task_id=job)
+        wait_until(lambda n=number: (tmp_path / n).exists())  # type: ignore[misc]
+    wait_until(lambda: jobs.snapshot(job)["run"] == 2)
+    os.kill(int((tmp_path / "1").read_text()), signal.SIGKILL)
+    (tmp_path / "step").touch()
+    wait_until(lambda: jobs.app.AsyncResult(job).state == "FAILURE", what="Celery to notice")
+    wait_until(lambda: jobs.snapshot(job)["message"] == "stepped")
+    assert jobs.snapshot(job)["state"] == "PROGRESS"
+    (tmp_path / "end").touch()
+    snapshot = jobs.wait_for(job, "SUCCESS")
+    assert history(snapshot)[-1] == (2, 0, "SUCCESS")
 
 
 def test_what_was_done_before_the_worker_died_is_still_shown(jobs: Jobs) -> None:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from bridge.errors import QueueUnavailable
+from bridge.journal import Standing
 from bridge.records import AGAIN, BROKEN, OK, STALE, Publication, Reading, Receipt
 from bridge.sender.events import events_of
 from bridge.sender.lane import AmendedSource, FixedSource, Lane
@@ -35,6 +36,8 @@ class Queue:
         self.snapshots: list[Reading] = []
         self.rev = 0
         self.renewed: list[str] = []
+        self.standing: Standing | None = None
+        self.asked: Callable[[], object] = lambda: None
 
     @property
     def journal(self) -> Queue:
@@ -45,6 +48,12 @@ class Queue:
         if self.away:
             raise QueueUnavailable("away")
         self.renewed += leases
+
+    def standings(self, jobs: list[str]) -> list[Standing]:
+        self.asked()
+        if self.away:
+            raise QueueUnavailable("away")
+        return [self.standing or Standing(self.rev, "", self.cancel, "") for _ in jobs]
 
     def read(self, requests: list[tuple[str, int]]) -> list[Reading]:
         return [self.snapshots.pop(0) if self.snapshots else Reading(None, [], False, 0)]
@@ -326,6 +335,72 @@ def test_a_cancel_reaches_the_task_with_the_next_receipt(outbox: Outbox, queue: 
     assert progress.cancelled
 
 
+def test_a_cancel_reaches_a_task_that_tells_nothing(outbox: Outbox, queue: Queue) -> None:
+    progress = run_in(outbox)
+    outbox.wait_acknowledged(outbox.open(progress), 5)
+    assert not progress.cancelled
+    queue.cancel = True
+    wait_until(lambda: progress.cancelled)
+    assert queue.states() == ["STARTED"]
+
+
+def test_a_superseded_run_still_hears_of_a_cancel(outbox: Outbox, queue: Queue) -> None:
+    queue.statuses = [STALE]
+    progress = run_in(outbox)
+    outbox.wait_acknowledged(outbox.open(progress), 5)
+    queue.cancel = True
+    wait_until(lambda: progress.cancelled)
+
+
+@pytest.mark.parametrize("verdict", ["", "LOST", "FAILURE"])
+def test_a_task_that_tells_nothing_is_told_again_when_the_journal_lost_it_or_gave_it_up(
+    outbox: Outbox, queue: Queue, verdict: str
+) -> None:
+    progress = run_in(outbox)
+    outbox.wait_acknowledged(outbox.open(progress), 5)
+    run_id = progress.run.run_id
+    queue.standing = (
+        Standing(2**53, run_id, False, verdict) if verdict else Standing(0, "", False, "")
+    )
+    wait_until(lambda: queue.states() == ["STARTED"] * 2)
+    queue.standing = None
+    assert [p.start for p in queue.log] == [True, False]
+    progress.finish("SUCCESS")
+    assert outbox.flush(5)
+
+
+def test_a_run_that_another_superseded_does_not_undo_the_verdict_about_that(
+    outbox: Outbox, queue: Queue
+) -> None:
+    outbox.wait_acknowledged(outbox.open(run_in(outbox)), 5)
+    queue.standing = Standing(2**53, "another", False, "LOST")
+    asked = threading.Event()
+    queue.asked = asked.set
+    assert asked.wait(5)
+    asked.clear()
+    assert asked.wait(5)
+    assert queue.states() == ["STARTED"]
+
+
+def test_an_end_is_told_again_to_a_journal_that_was_away_or_that_lost_it(
+    outbox: Outbox, queue: Queue
+) -> None:
+    progress = run_in(outbox)
+    outbox.open(progress)
+    progress.finish("SUCCESS")
+    assert outbox.flush(5)
+    queue.standing = Standing(0, "", False, "")
+    wait_until(lambda: queue.states().count("SUCCESS") == 2)
+    queue.standing = None
+    queue.away = True
+    outbox.call(lambda sink: sink.send("e", 1, to="sid", namespace="/"))
+    wait_until(lambda: outbox.down)
+    queue.away = False
+    wait_until(lambda: queue.states().count("SUCCESS") == 3)
+    assert outbox.flush(5)
+    wait_until(lambda: not len(outbox.lanes))
+
+
 def test_waiting_for_the_start_ends_when_the_queue_is_known_to_be_away(
     outbox: Outbox, queue: Queue
 ) -> None:
@@ -353,25 +428,31 @@ def test_an_amendment_is_read_changed_and_set_and_tried_again_when_overtaken(
     known |= {"state": "PROGRESS", "current": 5, "rev": 7, "run": 1, "last_seq": 0, "epoch": 1}
     run = {"run": 1, "attempt": 0, "started_at": 1.0, "ended_at": None, "state": "PROGRESS"}
     queue.snapshots = [
-        Reading({**known, "runs": [run]}, [], False, 0),
-        Reading({**known, "runs": [run], "rev": 9}, [], False, 0),
+        Reading({**known, "runs": [run]}, [], False, 0, "r"),
+        Reading({**known, "runs": [run], "rev": 9}, [], False, 0, "r"),
     ]
     queue.statuses = [STALE]
 
-    def end(record: dict[str, Any]) -> bool:
+    def end(record: dict[str, Any]) -> None:
         record |= {"state": "FAILURE", "ended_at": 2.0}
-        return True
 
-    outbox.put("j", AmendedSource(pending_record("j", "t", user=None, root=None, parent=None), end))
+    blank = pending_record("j", "t", user=None, root=None, parent=None)
+    outbox.put("j", AmendedSource(blank, "r", end))
     assert outbox.flush(5)
     assert [(p.state, p.expect) for p in queue.log] == [("FAILURE", 7), ("FAILURE", 9)]
     assert '"current":5' in queue.log[-1].body
     assert '"state":"FAILURE"' in queue.log[-1].run_entry
 
 
-def test_an_amendment_with_nothing_to_change_sends_nothing(outbox: Outbox, queue: Queue) -> None:
+@pytest.mark.parametrize(
+    ("state", "run_id"), [("PROGRESS", "newer"), ("SUCCESS", "older"), ("LOST", "newer")]
+)
+def test_an_amendment_of_a_run_that_is_not_the_current_one_sends_nothing(
+    outbox: Outbox, queue: Queue, state: str, run_id: str
+) -> None:
     blank = pending_record("j", "t", user=None, root=None, parent=None)
-    outbox.put("j", AmendedSource(blank, lambda record: False))
+    queue.snapshots = [Reading({**blank, "state": state, "rev": 7}, [], False, 0, run_id)]
+    outbox.put("j", AmendedSource(blank, "older", lambda record: record.update(state="FAILURE")))
     assert outbox.flush(5)
     wait_until(lambda: not len(outbox.lanes))
     assert queue.log == []
