@@ -51,13 +51,17 @@ class Fanout:
             self._server._send_eio_packet(member.eio_sid, packet)
             return True
         if socket.queue.qsize() >= SLOW_PACKETS:
-            member.behind[message.job] = message.since
-            self._slow.add(member)
+            self.leave_behind(member, message.job, message.since)
             return False
         if not socket.closed:
             # Not socket.send(): that may close it, and run handlers, in the listening thread.
             socket.queue.put(packet)
         return True
+
+    def leave_behind(self, member: Member, job: str, since: int) -> None:
+        """Send a member no more of a job until it has drained and caught up from that seq."""
+        member.behind.setdefault(job, since)
+        self._slow.add(member)
 
     def tell(self, member: Member, name: str, payload: Mapping[str, Any]) -> None:
         """Send a member an event of the bridge's own, however slow it is."""

@@ -125,6 +125,21 @@ def messages_of(job: str, reading: Reading) -> Iterator[Message]:
         yield _message(job, state, state["last_seq"], STATE, PROGRESS_EVENT, state)
 
 
+def outline_of(job: str, reading: Reading) -> list[Message]:
+    """Make of a reading whose events are cut what lets a client ask for them at its own pace.
+
+    That is the last event that it holds, at which a client sees a hole, and the newest state, which
+    need not wait for all that lies between.
+    """
+    *_, last = reading.events
+    payload = {key: value for key, value in last.items() if key != "name"}
+    outline = [_message(job, last, last["seq"], EVENT, last["name"], payload)]
+    if reading.snapshot is not None:
+        state = reading.snapshot
+        outline.append(_message(job, state, state["last_seq"], STATE, PROGRESS_EVENT, state))
+    return sorted(outline, key=lambda message: message.rev)
+
+
 def _message(
     job: str, numbers: Mapping[str, Any], seq: int, kind: str, name: str, payload: Mapping[str, Any]
 ) -> Message:

@@ -23,7 +23,7 @@ from bridge.relay.counters import Counters
 from bridge.relay.fanout import Fanout
 from bridge.relay.joining import Joining, is_here
 from bridge.relay.members import Member, Members
-from bridge.relay.message import Aside, Malformed, Message, cut_at, messages_of
+from bridge.relay.message import Aside, Malformed, Message, cut_at, messages_of, outline_of
 from bridge.relay.reader import Reader, Request
 from bridge.relay.resync import Resync, rooms_of
 from bridge.relay.sweep import ResultBackend, Sweep
@@ -71,7 +71,8 @@ class Relay:
         self._joining = Joining(server, self.members)
         self._resync = Resync(
             self._trails, self.members, self.reader, self._catch_up, self._fanout,
-            pass_on=self._pass_on, lock=self._lock, stopped=self._stopped,
+            pass_on=self._pass_on, namespace=settings.namespace,
+            lock=self._lock, stopped=self._stopped,
         )  # fmt: skip
         backend = settings.result_backend
         self._sweep = Sweep(settings, self._resync, ResultBackend(backend) if backend else None)
@@ -259,8 +260,10 @@ class Relay:
 
     def _tell_member(self, member: Member, job: str, aside: Aside, reading: Reading) -> Gap | None:
         messages = list(messages_of(job, reading))
-        rev = max((message.rev for message in messages), default=0)
         cut = cut_at(reading)
+        if cut is not None and member.namespace == self._settings.namespace:
+            messages, cut = outline_of(job, reading), None
+        rev = max((message.rev for message in messages), default=0)
         with self._lock:
             if member.aside.get(job) is not aside:
                 return None

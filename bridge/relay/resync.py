@@ -17,7 +17,7 @@ from bridge.records import Reading
 from bridge.relay.catch_up import CatchUp, Gap
 from bridge.relay.fanout import Fanout
 from bridge.relay.members import Member, Members
-from bridge.relay.message import EVENT, Aside, Message, cut_at, messages_of
+from bridge.relay.message import EVENT, Aside, Message, cut_at, messages_of, outline_of
 from bridge.relay.reader import Reader
 from bridge.relay.trails import Trail, Trails
 from bridge.rooms import job_room, root_room, user_room
@@ -36,6 +36,7 @@ class Resync:
         trails: how far each job was followed; members: who watches it.
         reader: lists jobs; catch_up: reads them, in its own thread; fanout: sends.
         pass_on: takes a live message that waited: (trail, message, members).
+        namespace: the bridge's own; clients in it can ask for what they missed.
         lock: guards trails and members.
         stopped: set when the relay ends.
     """
@@ -49,6 +50,7 @@ class Resync:
         fanout: Fanout,
         *,
         pass_on: Callable[[Trail, Message, Iterable[Member]], None],
+        namespace: str,
         lock: AbstractContextManager[Any],
         stopped: threading.Event,
     ) -> None:
@@ -58,6 +60,7 @@ class Resync:
         self._catch_up = catch_up
         self._fanout = fanout
         self._pass_on = pass_on
+        self._namespace = namespace
         self._lock = lock
         self._stopped = stopped
 
@@ -120,25 +123,40 @@ class Resync:
 
     def _tell_followers(self, job: str, trail: Trail, aside: Aside, reading: Reading) -> Gap | None:
         rev, seq = trail.place
+        is_cut = cut_at(reading) is not None
         missed = [
             message
-            for message in messages_of(job, reading)
+            for message in (outline_of if is_cut else messages_of)(job, reading)
             if message.rev > rev and (message.kind != EVENT or message.seq > seq or reading.gap)
         ]
-        cut = cut_at(reading)
         with self._lock:
             if trail.aside is not aside:
                 return None
             audience = self._audience(job, reading)
+            if is_cut:
+                audience = self._leave_behind_who_cannot_ask(job, trail.seq, audience)
             for message in missed:
                 trail.advance(message)
                 self._fanout.deliver(message, audience)
-            if cut is not None or aside.overflowed:
+            trail.seq = max(trail.seq, reading.last_seq)
+            if aside.overflowed:
                 return self._gap_of_trail(job, trail, trail.seq)
             for message, room in aside.after(trail.rev):
                 self._pass_on(trail, message, self._members.of(room))
             trail.aside = None
         return None
+
+    def _leave_behind_who_cannot_ask(
+        self, job: str, since: int, audience: list[Member]
+    ) -> list[Member]:
+        """Have the past read for each client in a namespace of the host's; returns the others."""
+        others = []
+        for member in audience:
+            if member.namespace == self._namespace:
+                others.append(member)
+            else:
+                self._fanout.leave_behind(member, job, since)
+        return others
 
     def _audience(self, job: str, reading: Reading) -> list[Member]:
         rooms = rooms_of(job, reading)

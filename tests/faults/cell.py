@@ -35,6 +35,7 @@ class Cell:
         self.stack = stack
         self.column = column
         self.name = name
+        self.long = LONG
         self.note = ""
         self.fault_ended: float | None = None
         self._recovery: float | None = None
@@ -46,6 +47,11 @@ class Cell:
         job = self.stack.start(task, *args, **options)
         self._jobs.add(job.id)
         return job
+
+    def promise(self, job: str) -> Job:
+        """Get a token for a job of this cell that is started later, with this ``task_id``."""
+        self._jobs.add(job)
+        return Job(job, self.stack.token(job))
 
     def watch(self, job: Job, *kinds: str, node: int = 0, **options: Any) -> list[Recorder]:
         """Let clients of these kinds watch a job, and wait until each has an answer.

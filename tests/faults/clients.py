@@ -32,7 +32,7 @@ from tests.nodes import NAMESPACE, ROOT
 WIDGET = ROOT / "bridge" / "widget"
 #: A watch without an answer is sent again after so long.
 ANSWER_SECONDS = 3.0
-_AGAIN_SECONDS = 0.2
+_AGAIN_SECONDS = 0.05
 
 #: Takes what a link has to tell: (what, name, data, when it was received).
 Heard = Callable[[str, str, Any, float], None]
@@ -91,11 +91,14 @@ class Recorder:
         current = self.state.get("current")
         return -1 if current is None else current
 
+    def heard(self, what: str) -> list[Entry]:
+        """Everything of one kind that happened so far."""
+        return [entry for entry in list(self.history.entries) if entry.what == what]
+
     def wait_answered(self, seconds: float = 20) -> None:
         """Wait until the node has answered to a watch."""
         wait_until(
-            lambda: any(entry.what == "ack" for entry in list(self.history.entries)),
-            seconds=seconds, what=f"{self.history.client}: an answer",
+            lambda: self.heard("ack"), seconds=seconds, what=f"{self.history.client}: an answer"
         )  # fmt: skip
 
     def wait_for(self, *states: str, seconds: float = 20) -> None:
@@ -176,7 +179,7 @@ class Recorder:
         self._due.pop(link, None)
         if not data.get("ok"):
             if data.get("error") == "unavailable":
-                self._due[link] = time.monotonic() + 5 * _AGAIN_SECONDS
+                self._due[link] = time.monotonic() + 10 * _AGAIN_SECONDS
         elif self._screen.answered(data, since):
             self._due[link] = time.monotonic() + _AGAIN_SECONDS
 
@@ -280,7 +283,9 @@ class RawLink:
         while not self._closed:
             joined = False
             try:
-                self._socket = websocket.create_connection(self._url, timeout=60)
+                self._socket = websocket.create_connection(
+                    self._url, timeout=60, skip_utf8_validation=True
+                )
                 while not self._closed:
                     self._reading.wait()
                     text = self._socket.recv()
@@ -294,7 +299,7 @@ class RawLink:
                 self._socket.close(timeout=0)
             if joined:
                 self._heard("disconnect", "", None, time.monotonic())
-            time.sleep(0.1)
+            time.sleep(0.02)
 
     def _take(self, text: str, at: float) -> None:
         kind, rest = text[:2], text[2:]

@@ -95,3 +95,14 @@ def chatter(count: int, steps: int = 10, *, progress: Progress) -> None:
         for step in range(1, steps + 1):
             doing.update(step, total=steps)
             time.sleep(0.05)
+
+
+@app.task
+@push_progress
+def bulky(count: int, size: int, *, progress: Progress) -> None:
+    """Emit large events, no faster than they can be sent."""
+    with deed(progress) as doing:
+        for number in range(1, count + 1):
+            doing.update(number, total=count)
+            doing.emit("block", data={"block": "x" * size})
+            time.sleep(0.002)

@@ -61,14 +61,14 @@ class Deed:
         for first, last in ranges:
             self.note("updates", first=first, last=last)
 
-    def emit(self, name: str, count: int = 1) -> None:
-        """Emit numbered events; their data tells the execution and the number."""
+    def emit(self, name: str, count: int = 1, data: dict[str, Any] | None = None) -> None:
+        """Emit numbered events; their data tells the execution and the number, and more."""
         first = self._emitted + 1
         self._emitted += count
         self.note("emit", name=name, first=first, last=self._emitted)
         for number in range(first, self._emitted + 1):
             with self._unblocked():
-                self.progress.emit(name, {"deed": self.id, "number": number})
+                self.progress.emit(name, {**(data or {}), "deed": self.id, "number": number})
 
     @contextlib.contextmanager
     def _unblocked(self) -> Iterator[None]:

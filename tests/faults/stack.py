@@ -28,6 +28,7 @@ from celery import Celery
 from bridge import Job, submit
 from bridge.journal import RedisJournal, connect
 from bridge.settings import Settings
+from bridge.tokens import Tokens
 from tests.conftest import RedisServer, free_port, missing, wait_until
 from tests.faults import ledger
 from tests.faults.clients import KINDS, Recorder
@@ -225,6 +226,10 @@ class Stack:
         """Submit one of `faulty_tasks`, by its name there."""
         self._app.set_current()
         return submit(f"{TASKS}.{task}", args, **options)
+
+    def token(self, job: str) -> str:
+        """A token to watch a job, whether there is one or not."""
+        return Tokens(self.settings.require_secret(), seconds=3600).issue(jobs=job)
 
     def watch(self, job: Job, kind: str = "python", node: int = 0, **options: Any) -> Recorder:
         """Let a recording client of one of `KINDS` watch a job, through its client wire."""

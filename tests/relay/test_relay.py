@@ -207,6 +207,39 @@ def test_events_cut_by_the_size_of_a_reading_come_nevertheless(
     assert reader.seqs() == list(range(1, 61))
 
 
+@pytest.mark.parametrize("how", ["unheard", "slow"])
+def test_a_long_past_does_not_keep_the_newest_state_waiting(
+    relay: Relay, own_worker: Worker, connect: Connect, job: str, monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:  # fmt: skip
+    """Who can ask gets the newest state, and sees by its numbers that there is more to ask for."""
+    monkeypatch.setattr("bridge.journal.redis.EVENT_BYTES_A_READ", 2000)
+    own_worker.state(job, "STARTED", current=0)
+    member, reader = connect("eio-member")
+    guest, guests = connect("eio-guest", "/")
+    watch(relay, member, job)
+    join(own_worker, guest, job)
+    wait_until(lambda: guests.currents() == [0])
+    with monkeypatch.context() as deaf:
+        if how == "unheard":
+            deaf.setattr(relay, "_on_frame", lambda *_: None)
+        else:
+            deaf.setattr(fanout, "SLOW_PACKETS", 0)
+        for _ in range(60):
+            own_worker.event(job, data="x" * 100)
+        own_worker.state(job, "SUCCESS", current=60)
+        wait_until(lambda: how == "unheard" or bool(member.behind and guest.behind))
+    if how == "unheard":
+        relay._resync.make_up(job)
+
+    wait_until(lambda: reader.currents() == [60])
+    assert len(reader.seqs()) == 1
+    assert reader.take()[-1][1]["last_seq"] == 60
+    wait_until(lambda: guests.currents() == [0, 60])
+    assert guests.seqs() == list(range(1, 61))
+    assert len(reader.seqs()) == 1
+
+
 def test_more_messages_than_can_wait_aside_are_read_again(
     relay: Relay, own_worker: Worker, connect: Connect, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
