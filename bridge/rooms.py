@@ -7,12 +7,16 @@ a Redis Cluster.
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from bridge.errors import InvalidId
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_.:@=+-]{1,200}")
 #: Half a surrogate pair can't be sent to Redis.
 _USER_ID = re.compile(r"[^\s{}\x00-\x1f\x7f\ud800-\udfff]{1,200}")
+
+#: What lists every job of a channel, as a user's room lists the user's. Nobody can watch it.
+ALL_JOBS: Final = "all:jobs"
 
 
 def check_job_id(job: object) -> str:
@@ -106,6 +110,6 @@ def running_key(channel: str) -> str:
 
 
 def index_key(channel: str, room: str) -> str:
-    """The journal's sorted set of the jobs of a root or a user, by first rev."""
+    """The journal's sorted set of the jobs of a root or a user, or of `ALL_JOBS`, by first rev."""
     kind, _, ident = room.partition(":")
     return f"{channel}:{{{ident}}}:{kind}"

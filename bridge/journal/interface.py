@@ -13,7 +13,7 @@ Cancelled = Literal["ok", "unknown", "finished"]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some jobs of a root or a user, newest first.
+    """Some jobs of a root or a user, or of all, newest first.
 
     Attributes:
         jobs: their ids.
@@ -81,7 +81,7 @@ class Journal(Protocol):
         """Read jobs, each with its events after a seq (-1: no events), in one round trip."""
 
     def list_jobs(self, room: str, limit: int, cursor: str | None = None) -> Page:
-        """List the jobs of a root's or a user's room, newest first."""
+        """List the jobs of a root's or a user's room, or of `ALL_JOBS`, newest first."""
 
     def cancel(self, job: str) -> Cancelled:
         """Ask a job to stop; says whether it is unknown or has ended."""

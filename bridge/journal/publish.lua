@@ -1,7 +1,7 @@
 -- Journal and publish one state or event of a job, atomically.
 --
 -- KEYS  1 the job's state (hash)   2 the job's events (stream)
---       3, 4 the root's and the user's index (sorted sets), as far as there are any
+--       3 the index of all jobs   4, 5 the root's and the user's, as far as there are any (sorted sets)
 -- ARGV  in the order of the locals below
 -- Reply {status, rev, seq, run, receivers, cancel}; status ok | dup | stale
 --

@@ -25,6 +25,7 @@ from bridge.errors import QueueUnavailable
 from bridge.journal.interface import Cancelled, Page, Standing, VitalSigns
 from bridge.records import AGAIN, BROKEN, LOST, RANK, Publication, Reading, Receipt, is_too_deep
 from bridge.rooms import (
+    ALL_JOBS,
     events_key,
     index_key,
     job_room,
@@ -196,7 +197,11 @@ class RedisJournal:
         self._ask(self._client.ping)
 
     def _publish_call(self, p: Publication) -> _Call:
-        keys = [state_key(self._channel, p.job), events_key(self._channel, p.job)]
+        keys = [
+            state_key(self._channel, p.job),
+            events_key(self._channel, p.job),
+            index_key(self._channel, ALL_JOBS),
+        ]
         root_channel = user_channel = ""
         if p.root:
             keys.append(index_key(self._channel, root_room(p.root)))

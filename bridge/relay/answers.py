@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from bridge.errors import (
@@ -22,13 +23,26 @@ from bridge.relay.permission import Grant, Hearing, Permission
 from bridge.relay.reader import Request
 from bridge.relay.relay import Relay
 from bridge.relay.requests import Cancel, WatchJobs, WatchRoom
-from bridge.rooms import job_room
+from bridge.rooms import ALL_JOBS, job_room, root_room, user_room
 from bridge.settings import Settings
 from bridge.tokens import CANCEL, WATCH
 
 Answer = dict[str, Any]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """Some jobs, newest first.
+
+    Attributes:
+        snapshots: their newest state records; a job that has been forgotten meanwhile is left out.
+        cursor: what to ask with for the next ones, None after the last.
+    """
+
+    snapshots: list[dict[str, Any]]
+    cursor: str | None
 
 
 def refusal(error: Refused) -> Answer:
@@ -83,6 +97,22 @@ class Answers:
             if reading.snapshot is None and not reading.last_seq:
                 raise UnknownJob("the journal knows nothing of this job")
             return {"ok": True, "job": job, **_told(reading, job, hearing)}
+
+    def list_jobs(
+        self, user: str | None, root: str | None, limit: int, cursor: str | None
+    ) -> JobList:
+        """List jobs for the host application, whose concern it is who may see them.
+
+        Raises:
+            Refused: the journal can't be reached.
+        """
+        room = user_room(user) if user else root_room(root) if root else ALL_JOBS
+        try:
+            page = self._relay.reader.list_jobs(room, limit, cursor)
+        except QueueUnavailable as error:
+            raise _unavailable(error) from error
+        readings = self._read([(job, -1) for job in page.jobs])
+        return JobList([r.snapshot for r in readings if r.snapshot is not None], page.cursor)
 
     def cancel(self, request: Cancel, caller: Caller) -> Answer:
         """Ask a job to stop.

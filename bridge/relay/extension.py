@@ -15,14 +15,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Flask
+from flask import Flask, request
 from flask_socketio import SocketIO
 
-from bridge.errors import Refused, SettingsError
+from bridge.errors import BadRequest, InvalidId, Refused, SettingsError
 from bridge.message_queue.stock import StockManager
 from bridge.relay import patching
-from bridge.relay.answers import Answers
+from bridge.relay.answers import Answer, Answers, JobList
 from bridge.relay.authorize import Authorize, Sessions
+from bridge.relay.caller import caller_of
 from bridge.relay.gate import Gate
 from bridge.relay.hooks import REFUSALS, hook
 from bridge.relay.http import make_blueprint
@@ -30,6 +31,8 @@ from bridge.relay.namespace import BridgeNamespace
 from bridge.relay.origins import ANY_ORIGIN, AllowedOrigins
 from bridge.relay.permission import Permission
 from bridge.relay.relay import Relay
+from bridge.relay.requests import DEFAULT_LIMIT
+from bridge.rooms import check_job_id, check_user_id
 from bridge.settings import NOT_TEXT, Settings
 from bridge.tokens import WATCH, Tokens
 
@@ -164,6 +167,64 @@ class Bridge:
             self.settings.require_secret()
         assert self.tokens is not None
         return self.tokens.issue(jobs=job, root=root, user=user, actions=actions, expires=expires)
+
+    def look(self, job: str, *, since: int = 0, token: str | None = None) -> Answer:
+        """Return what the current request may know of a job, for a page that is made on the server.
+
+        It is the answer of ``GET /bridge/jobs/<job>``: by the token or, where the application has
+        an `authorize`, by the session, as everywhere in the application's own views: also where a
+        link on another site led here. Only in a request.
+
+        Args:
+            job: the job's id.
+            since: the seq after which its events are wanted; 0: all that are retained.
+            token: what the page's visitor brought.
+
+        Returns:
+            ``{ok, job, snapshot, events, gap, actions}``.
+
+        Raises:
+            Refused: no permission (`Forbidden`, `Expired`), `UnknownJob`, a malformed id
+                (`BadRequest`), or the journal can't be reached (`Unavailable`).
+        """
+        try:
+            checked = check_job_id(job)
+        except InvalidId as error:
+            raise BadRequest(str(error)) from None
+        caller = caller_of(request.environ, self.settings.trusted_proxies)
+        caller = dataclasses.replace(caller, own_site=True)
+        return self._running().answers.snapshot(checked, since, token, caller)
+
+    def list_jobs(
+        self,
+        *,
+        user: object = None,
+        root: str | None = None,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+    ) -> JobList:
+        """List jobs, newest first: a user's, those of a workflow's root, or all of this channel.
+
+        It asks nobody for permission: whom the jobs are shown to is for the caller to decide.
+
+        Args:
+            user: a user's id; root: or the id of a workflow's root, which itself is not listed.
+            limit: how many.
+            cursor: where an earlier list ended.
+
+        Raises:
+            InvalidId: an id is malformed.
+            ValueError: both of user and root.
+            Unavailable: the journal can't be reached.
+        """
+        if user is not None and root is not None:
+            raise ValueError("list_jobs: one of user= and root= is enough")
+        return self._running().answers.list_jobs(
+            None if user is None else check_user_id(user),
+            None if root is None else check_job_id(root),
+            limit,
+            cursor,
+        )
 
     def _serve(self) -> tuple[Relay, Answers]:
         """Return this process's relay and answers; start them the first time."""

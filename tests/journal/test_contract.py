@@ -30,7 +30,15 @@ from bridge.records import (
     Receipt,
     state_publication,
 )
-from bridge.rooms import events_key, job_room, room_channel, root_room, state_key, user_room
+from bridge.rooms import (
+    ALL_JOBS,
+    events_key,
+    job_room,
+    room_channel,
+    root_room,
+    state_key,
+    user_room,
+)
 from bridge.sender.progress import Progress
 from bridge.sender.run import Run
 from bridge.settings import Settings
@@ -389,6 +397,17 @@ def test_jobs_of_a_user_are_listed_newest_first_page_by_page(journal: RedisJourn
     assert (rest.jobs, rest.cursor) == (["job-1", "job-0"], None)
 
 
+def test_all_jobs_are_listed_whoever_s_they_are(journal: RedisJournal) -> None:
+    for number, rooms in enumerate(({"user": "u"}, {"root": "r"}, {})):
+        sender = Sender(journal, f"job-{number}")
+        sender.publish(
+            sender.pending() if not rooms else sender.state(sender.run(**rooms), STARTED)
+        )
+        sender.publish(sender.event())
+
+    assert journal.list_jobs(ALL_JOBS, 10).jobs == ["job-2", "job-1", "job-0"]
+
+
 def test_compare_and_set_refuses_what_was_overtaken(sender: Sender) -> None:
     run = sender.run()
     (first,) = sender.publish(sender.state(run, STARTED))
@@ -456,7 +475,7 @@ def test_everything_expires(sender: Sender, client: Redis, settings: Settings) -
     run = sender.run(user="u")
     sender.publish(sender.state(run, STARTED), sender.event(run))
     keys = list(client.scan_iter(f"{settings.channel}:*"))
-    assert len(keys) == 4
+    assert len(keys) == 5
     for key in keys:
         assert 0 < client.pttl(key) <= settings.retention * 1000
 

@@ -8,10 +8,11 @@ patch(Settings.load().async_mode)
 import logging  # noqa: E402
 from typing import Any  # noqa: E402
 
-from flask import Flask, jsonify  # noqa: E402
+from flask import Flask, jsonify, request  # noqa: E402
 from flask_login import LoginManager, UserMixin, login_user, logout_user  # noqa: E402
 
 from bridge import Bridge  # noqa: E402
+from bridge.errors import Refused  # noqa: E402
 from bridge.relay.authorize import owner_only  # noqa: E402
 from bridge.relay.serving import serve  # noqa: E402
 
@@ -43,6 +44,21 @@ def login(name: str) -> str:
 def logout() -> str:
     logout_user()
     return ""
+
+
+@app.get("/page/<job>")
+def page(job: str) -> Any:
+    """What a page of this application would be made of."""
+    try:
+        return bridge.look(job, token=request.args.get("token"))
+    except Refused as error:
+        return {"error": error.code}, error.status
+
+
+@app.get("/list/<user>")
+def of_user(user: str) -> Any:
+    listed = bridge.list_jobs(user=user, limit=2, cursor=request.args.get("cursor"))
+    return {"jobs": [each["job"] for each in listed.snapshots], "cursor": listed.cursor}
 
 
 @app.get("/counts")
