@@ -8,10 +8,11 @@ from flask import Flask
 
 from bridge import Bridge
 from bridge.settings import Settings
-from web import demo, pages
+from web import dashboard, demo, job_page, pages, sign_in
 from web.catalog import catalog
 from web.guard import refuse_state_changes_from_other_sites, secured
-from web.remembered import use_cookies
+from web.identity import may, use_sessions, visitor_or_none
+from web.refusals import handle_errors
 from web.settings import DemoSettings
 from web.uploads import Uploads
 
@@ -34,13 +35,16 @@ def create_app(
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = demo_settings.max_upload_bytes
     app.before_request(refuse_state_changes_from_other_sites)
-    bridge = Bridge(app, **(asdict(settings) if settings else {}))
+    bridge = Bridge(app, may, **(asdict(settings) if settings else {}))
+    app.extensions["demo-settings"] = demo_settings
     app.extensions["demo-catalog"] = catalog(demo_settings.folders)
     app.extensions["demo-uploads"] = Uploads(demo_settings.uploads)
     app.extensions["demo-celery"] = demo.make_client(bridge.settings)
-    use_cookies(app, bridge.settings)
+    use_sessions(app, bridge.settings, accounts=demo_settings.accounts)
+    app.add_template_filter(job_page.clock, "clock")
+    app.context_processor(lambda: {"visitor": visitor_or_none(), "sign_in": demo_settings.accounts})
     app.wsgi_app = secured(app.wsgi_app)  # type: ignore[assignment,method-assign]
-    app.register_blueprint(pages.blueprint)
-    app.register_blueprint(demo.blueprint)
-    demo.handle_errors(app)
+    for module in (pages, dashboard, job_page, sign_in, demo):
+        app.register_blueprint(module.blueprint)
+    handle_errors(app)
     return app

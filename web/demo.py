@@ -5,28 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
-from flask import Blueprint, Flask, current_app, jsonify, request
+from flask import Blueprint, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import NotFound
 
 from bridge import Bridge, submit
-from bridge.errors import Forbidden, QueueUnavailable, Refused, Unavailable
+from bridge.errors import Forbidden, QueueUnavailable, Unavailable
 from bridge.settings import Settings
 from web.catalog import JobKind
 from web.fields import shown
 from web.guard import refuse_other_sites
+from web.identity import someone
 from web.inputs import read_fields, read_files
-from web.remembered import is_remembered, remember
+from web.refusals import NO_STORE
 from web.uploads import Uploads
 
 QUEUE = "workers"
-PREFIX = "/demo/"
 #: Whoever starts a job here may also stop it.
 ACTIONS = ("watch", "cancel")
 TOKEN_SECONDS = 3600
-NO_STORE = {"Cache-Control": "no-store"}
 
 blueprint = Blueprint("demo", __name__, url_prefix="/demo")
 
@@ -49,29 +48,44 @@ def start_job(name: str) -> ResponseReturnValue:
     except BaseException:
         uploads.discard([upload for upload, _ in saved])
         raise
-    remember(job.id)
     return jsonify(job=job.id, token=job.token), 201, NO_STORE
 
 
 @blueprint.get("/jobs/<job>/token")
 def fresh_token(job: str) -> ResponseReturnValue:
-    """Give the browser that started a job a fresh token for it; answers with its lifetime, too."""
+    """Give whose job it is a fresh token for it; answers with its lifetime, too."""
     refuse_other_sites(request)
-    if not is_remembered(job):
-        raise Forbidden("this browser did not start this job, or that was too long ago")
+    return granted(job, ACTIONS)
+
+
+@blueprint.post("/jobs/<job>/link")
+def link(job: str) -> ResponseReturnValue:
+    """Give whose job it is a token that they may pass on: it shows the job, for an hour."""
+    return granted(job, ("watch",))
+
+
+def granted(job: str, actions: tuple[str, ...]) -> ResponseReturnValue:
+    """Answer with a token for a job, if the visitor's session allows all that the token would.
+
+    Raises:
+        Refused: it doesn't, whether the job exists or not.
+    """
     bridge: Bridge = current_app.extensions["celery-bridge"]
-    token = bridge.issue_token(job, actions=ACTIONS, expires=TOKEN_SECONDS)
+    # Who may only watch, because all is public, has nothing to pass on.
+    if "cancel" not in bridge.look(job, since=-1)["actions"] or bridge.tokens is None:
+        raise Forbidden("this job is not yours, or nobody needs a token here")
+    token = bridge.issue_token(job, actions=actions, expires=TOKEN_SECONDS)
     return jsonify(token=token, expires_in=TOKEN_SECONDS), 200, NO_STORE
 
 
 def enqueue(kind: JobKind, arguments: dict[str, Any]) -> Any:
-    """Start a task by its name.
+    """Start a task by its name, as a job of who uses this browser.
 
     Raises:
         Unavailable: the message queue doesn't answer.
     """
     try:
-        return submit(kind.task, kwargs=arguments, actions=ACTIONS, queue=QUEUE)
+        return submit(kind.task, kwargs=arguments, user=someone().id, actions=ACTIONS, queue=QUEUE)
     except (QueueUnavailable, OperationalError, RedisError, OSError) as error:
         raise Unavailable("the message queue doesn't answer: try again in a moment") from error
 
@@ -92,19 +106,3 @@ def make_client(settings: Settings) -> Celery:
     )
     client.set_default()
     return client
-
-
-def handle_errors(app: Flask) -> None:
-    """Let everything under `/demo/` that goes wrong be told as JSON."""
-
-    @app.errorhandler(Refused)
-    def refused(error: Refused) -> ResponseReturnValue:
-        return jsonify(error=error.code, message=str(error)), error.status
-
-    @app.errorhandler(HTTPException)
-    def failed(error: HTTPException) -> ResponseReturnValue:
-        if not request.path.startswith(PREFIX):
-            return error.get_response()
-        code = (error.name or "error").lower().replace(" ", "_")
-        headers = {name: value for name, value in error.get_headers() if name == "Allow"}
-        return jsonify(error=code, message=error.description), error.code or 500, headers

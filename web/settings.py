@@ -22,21 +22,23 @@ class DemoSettings:
         folders: which folders may be hashed; the first is the default.
         uploads: where uploaded files wait for their job.
         max_upload_bytes: how large the body of an upload may be, all files together.
+        accounts: whether people may sign in to the demo's accounts, whose passwords are no secret.
     """
 
     folders: tuple[str, ...]
     uploads: Path
     max_upload_bytes: int = MAX_UPLOAD_BYTES
+    accounts: bool = False
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> DemoSettings:
-        """Read DEMO_FOLDERS and DEMO_UPLOADS.
+        """Read DEMO_FOLDERS, DEMO_UPLOADS and DEMO_ACCOUNTS.
 
         Args:
             environ: where they are read.
 
         Raises:
-            SettingsError: a folder is not absolute.
+            SettingsError: a folder is not absolute, or DEMO_ACCOUNTS is neither true nor false.
         """
         folders = [str(Path(sysconfig.get_path("stdlib")).resolve())]
         for entry in filter(None, environ.get("DEMO_FOLDERS", "").split(os.pathsep)):
@@ -48,4 +50,7 @@ class DemoSettings:
         uploads = Path(environ.get("DEMO_UPLOADS") or default)
         if not uploads.is_absolute():
             raise SettingsError("DEMO_UPLOADS", str(uploads), "an absolute path is needed")
-        return cls(tuple(dict.fromkeys(folders)), uploads)
+        accounts = environ.get("DEMO_ACCOUNTS") or "false"
+        if accounts not in ("true", "false"):
+            raise SettingsError("DEMO_ACCOUNTS", accounts, "true or false is needed")
+        return cls(tuple(dict.fromkeys(folders)), uploads, accounts=accounts == "true")

@@ -110,6 +110,8 @@ def make_plan(folder: Path, environ: Mapping[str, str]) -> Plan:
     }
     if not settings.secret_key:
         added["BRIDGE_SECRET_KEY"] = secrets.token_urlsafe(32)
+    if not environ.get("DEMO_ACCOUNTS"):
+        added["DEMO_ACCOUNTS"] = "true"
     if not environ.get("DEMO_UPLOADS"):
         added["DEMO_UPLOADS"] = str(folder / "uploads")
     return Plan(root, folder, settings, {**environ, **added}, port)

@@ -1,7 +1,11 @@
-"""The web node as Flask's test client sees it; what it would enqueue is written down."""
+"""The web node as Flask's test client sees it; what it would enqueue is written down.
+
+The journal is told what it knows in a dict, so that pages and permissions need no server.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +15,60 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bridge import Bridge
+from bridge.journal import Page
+from bridge.records import Reading, blank_record
+from bridge.relay.reader import Reader
+from bridge.rooms import ALL_JOBS
 from bridge.settings import Settings
 from web import demo
 from web.app import create_app
 from web.settings import DemoSettings
 
 Submitted = list[tuple[str, dict[str, Any], dict[str, Any]]]
+KEY = "a secret for tests only"
+
+
+class Known:
+    """What the journal knows."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, dict[str, Any]] = {}
+        self.events: dict[str, list[dict[str, Any]]] = {}
+        self.lists: list[tuple[str, int, str | None]] = []
+
+    def add(self, job: str, state: str = "PROGRESS", **fields: Any) -> dict[str, Any]:
+        rev = 1000 + len(self.records)
+        numbers = {"rev": rev, "run": 1, "last_seq": 0, "epoch": rev, "runs": []}
+        record = {**blank_record(job, "tests.import_rows"), **numbers, "state": state, **fields}
+        self.records[job] = record
+        return record
+
+    def read(self, requests: list[tuple[str, int]]) -> list[Reading]:
+        return [self._reading(job, since) for job, since in requests]
+
+    def list_jobs(self, room: str, limit: int, cursor: str | None = None) -> Page:
+        self.lists.append((room, limit, cursor))
+        kind, _, ident = room.partition(":")
+        newest_first = list(reversed(self.records.values()))
+        found = [r["job"] for r in newest_first if room == ALL_JOBS or r.get(kind) == ident]
+        start = int(cursor or 0)
+        end = start + limit
+        return Page(found[start:end], str(end) if len(found) > end else None)
+
+    def _reading(self, job: str, since: int) -> Reading:
+        events = self.events.get(job, []) if since >= 0 else []
+        record = self.records.get(job)
+        found = [event for event in events if event["seq"] > since]
+        return Reading(record, found, False, record["last_seq"] if record else 0)
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Known:
+    """The journal of `app`, to be filled."""
+    journal = Known()
+    monkeypatch.setattr(Reader, "read", lambda _, requests: journal.read(requests))
+    monkeypatch.setattr(Reader, "list_jobs", lambda _, *of: journal.list_jobs(*of))
+    return journal
 
 
 @pytest.fixture
@@ -26,25 +78,40 @@ def uploads(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def app(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
+def app(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     # Else the first request would start a relay, which these tests don't need.
     monkeypatch.setattr(Bridge, "start", lambda self: None)
     settings = Settings.load(
         {
-            "secret_key": "a secret for tests only",
+            "secret_key": KEY,
             "async_mode": "threading",
             "message_queue": "redis://127.0.0.1:1/0",  # Nobody answers there.
         },
         environ={},
     )
-    made = create_app(settings, DemoSettings(("/std/lib", "/data"), uploads, 100_000))
+    demo_settings = DemoSettings(("/std/lib", "/data"), uploads, 100_000, accounts=True)
+    made = create_app(settings, demo_settings)
     made.testing = True
-    return made
+    yield made
+    made.extensions["celery-bridge"].stop()
 
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def signed_in(app: Flask) -> Callable[[str], FlaskClient]:
+    """Makes the browser of somebody who has signed in."""
+
+    def make(name: str) -> FlaskClient:
+        browser = app.test_client()
+        answer = browser.post("/sign-in", data={"name": name, "password": f"{name}-demo"})
+        assert answer.status_code == 303, answer.text
+        return browser
+
+    return make
 
 
 @pytest.fixture

@@ -57,6 +57,8 @@ def test_json_starts_a_job(
     assert response.status_code == 201, response.text
     assert response.json == {"job": "job-1", "token": "a token"}
     assert response.headers["Cache-Control"] == "no-store"
+    user = submitted[0][2].pop("user")
+    assert user.startswith("guest-")
     options = {"queue": QUEUE, "actions": ("watch", "cancel")}
     assert submitted == [(f"workers.{name}", arguments, options)]
     assert isinstance(submitted[0][1].get("steps", 0), int)

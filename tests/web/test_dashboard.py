@@ -1,0 +1,160 @@
+"""`/jobs` as the server draws it, and the list that its script reads."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from web.summaries import GROUPS, KEYS, Line, task_title
+from web.throughput import MINUTES, Throughput
+
+Browser = Callable[[str], FlaskClient]
+
+
+def jobs_on(html: str) -> list[str]:
+    return re.findall(r'data-job="([^"]+)"', html)
+
+
+@pytest.fixture
+def ann(signed_in: Browser) -> FlaskClient:
+    return signed_in("ann")
+
+
+def test_each_user_sees_their_own_jobs_and_the_admin_all(signed_in: Browser, known: Any) -> None:
+    for job, user in (("a1", "ann"), ("b1", "bob"), ("a2", "ann"), ("g1", "guest-1"), ("n1", None)):
+        known.add(job, user=user)
+    for user, jobs in (
+        ("ann", ["a2", "a1"]),
+        ("bob", ["b1"]),
+        ("admin", ["n1", "g1", "a2", "b1", "a1"]),
+    ):
+        browser = signed_in(user)
+        assert jobs_on(browser.get("/jobs").text) == jobs
+        assert [each["job"] for each in browser.get("/demo/jobs").json["jobs"]] == jobs
+
+
+def test_who_is_nobody_yet_has_none_and_the_journal_is_not_asked(
+    client: FlaskClient, known: Any
+) -> None:
+    known.add("a1", user="ann")
+    assert "No jobs yet." in client.get("/jobs").text
+    assert client.get("/demo/jobs").json == {"jobs": [], "cursor": None}
+    assert known.lists == []
+
+
+def test_the_first_paint_holds_the_state(ann: FlaskClient, known: Any) -> None:
+    known.add(
+        "a1", user="ann", current=3_200_000, total=8_100_000, unit="B", rate=41e6,
+        message="<b>x</b>", worker="w@host", queue="workers", queued_at=time.time() - 130,
+    )  # fmt: skip
+    html = ann.get("/jobs").text
+    for text in ("Running", "39%", "3.2 of 8.1 MB", "41 MB/s", "w@host", "2 min", "Import rows"):
+        assert text in html, text
+    assert "&lt;b&gt;x&lt;/b&gt;" in html
+    assert '<meta http-equiv="refresh" content="10"></noscript>' in html
+
+
+@pytest.mark.parametrize(("group", "state"), [(g, states[0]) for g, _, states in GROUPS])
+def test_the_filter_is_in_the_address(ann: FlaskClient, known: Any, group: str, state: str) -> None:
+    for _, _, states in GROUPS:
+        known.add(f"job-{states[0]}", states[0], user="ann")
+    html = ann.get(f"/jobs?state={group}").text
+    assert jobs_on(html) == [f"job-{state}"]
+    assert f'data-group="{group}" data-word' in html
+    assert len(jobs_on(ann.get("/jobs?state=nonsense").text)) == len(GROUPS)
+
+
+def test_the_search_is_in_the_address(ann: FlaskClient, known: Any) -> None:
+    known.add("one", user="ann", message="Rows of Oslo", worker="w1")
+    known.add("two", "FAILURE", user="ann", error={"type": "Hiccup", "message": "in Lima"})
+    for query, jobs in (
+        ("oslo", ["one"]), ("ROWS w1", ["one"]), ("rows w2", []), ("hiccup lima", ["two"]),
+        ("import", ["two", "one"]), ("   ", ["two", "one"]), ('"><script>', []),
+    ):  # fmt: skip
+        html = ann.get("/jobs", query_string={"q": query}).text
+        assert jobs_on(html) == jobs, query
+        assert "<script>" not in html
+        assert ("Nothing matches." in html.split('none-found" hidden')[0]) or jobs
+
+
+def test_pages_of_the_list(ann: FlaskClient, known: Any) -> None:
+    for number in range(5):
+        known.add(f"a{number}", user="ann")
+    first = ann.get("/demo/jobs?limit=3").json
+    rest = ann.get(f"/demo/jobs?limit=3&cursor={first['cursor']}").json
+    assert [each["job"] for each in first["jobs"] + rest["jobs"]] == ["a4", "a3", "a2", "a1", "a0"]
+    assert rest["cursor"] is None
+    assert set(first["jobs"][0]) == set(KEYS)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=501", "limit=x", "limit=-1", "limit=", "cursor=x", "cursor=" + "1" * 18],
+)
+def test_a_malformed_page_is_refused(ann: FlaskClient, known: Any, query: str) -> None:
+    answer = ann.get(f"/demo/jobs?{query}")
+    assert (answer.status_code, (answer.json or {})["error"]) == (400, "bad_request")
+
+
+def test_without_a_journal_the_page_says_so_and_tries_again(ann: FlaskClient) -> None:
+    answer = ann.get("/jobs")
+    assert answer.status_code == 503
+    assert "The journal doesn&#39;t answer" in answer.text
+    assert '<meta http-equiv="refresh"' in answer.text
+    assert (ann.get("/demo/jobs").json or {})["error"] == "unavailable"
+
+
+ANYTHING = [
+    None,
+    True,
+    -1,
+    1e308,
+    10**400,
+    "",
+    "x",
+    "\ud800",
+    [],
+    [[]],
+    [1],
+    {},
+    {"a": {}},
+    [{"run": "x"}],
+]
+
+
+def test_whatever_a_worker_wrote_is_no_fault_of_the_page(ann: FlaskClient, known: Any) -> None:
+    clean = known.add("clean", user="ann")
+    for key in set(clean) - {"job", "rev", "user"}:
+        for number, value in enumerate(ANYTHING):
+            known.records.clear()
+            known.add("a1", user="ann")[key] = value
+            assert jobs_on(ann.get("/jobs").text) == ["a1"], (key, number)
+            assert ann.get("/demo/jobs").status_code == 200, (key, number)
+            assert ann.get("/jobs/a1").status_code == 200, (key, number)
+            assert ann.get("/").status_code == 200, (key, number)
+
+
+def test_throughput_counts_ends_by_the_minute() -> None:
+    now = 10_000.0
+    ends = [now, now - 59, now - 61, now - 60 * MINUTES - 1, now + 5, None]
+    found = Throughput.of(({"ended_at": end} for end in ends), now)
+    assert found.counts == (0,) * (MINUTES - 2) + (1, 2)
+    assert found.told == "3 ended in 30 minutes, 2 in the last one"
+    assert len(found.bars) == MINUTES
+
+
+def test_titles_of_tasks() -> None:
+    assert task_title("tasks.import_rows") == "Import rows"
+    assert task_title(None) == "Task"
+    assert task_title("a.__") == "Task"
+
+
+def test_only_an_open_job_may_be_stopped() -> None:
+    record = {"state": "RETRY"}
+    assert Line(record, "", 0).is_open
+    assert not Line({"state": "REVOKED"}, "", 0).is_open
