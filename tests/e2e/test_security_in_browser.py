@@ -34,7 +34,7 @@ ATTACKS = {
 ALLOWED_TAGS = set(
     """html head meta title link script body a header img p main h1 h2 noscript section div button
     form label input select option figure figcaption pre code span ol li template task-progress
-    dl dt dd details summary time b svg path""".split()  # noqa: SIM905
+    dl dt dd details summary time b svg path circle slot""".split()  # noqa: SIM905
 )
 
 AUDIT = """() => {
@@ -74,7 +74,7 @@ def asked(page: Page, stack: Stack) -> Iterator[list[str]]:
     assert set(found["tags"]) <= ALLOWED_TAGS
     assert found["handlers"] == []
     assert found["scripts"] == ["/static/gallery.js"]
-    ours = ("/static/", "/bridge/task-progress.js", "/socket.io/", "/demo/jobs/")
+    ours = ("/static/", "/bridge/task-progress.", "/socket.io/", "/demo/jobs/")
     for address in addresses:
         path = address.replace("ws:", "http:", 1).removeprefix(stack.url)
         assert path in ("", "/") or path.startswith(ours), address

@@ -24,36 +24,48 @@ import { isFinal } from "./job-view.js";
  * @property {string | undefined} locale
  */
 
+/** @typedef {"idle" | "waiting" | "running" | "retrying" | "success" | "failure" | "revoked" | "lost" | "offline"
+ *   | "forbidden" | "expired" | "refused"} Tone  how a state looks; the CSS hook */
+
 /**
- * `tone` is the CSS hook: how the state looks. `part` is null where the bar is indeterminate.
+ * One stage, for the details.
+ *
+ * @typedef {object} StageDisplay
+ * @property {string} name
+ * @property {"running" | "success" | "failure"} tone
+ * @property {string} status
+ * @property {number | null} part  0 to 1; null where nobody knows
+ * @property {string} amount
+ */
+
+/**
+ * `part` is null where the bar is indeterminate.
  *
  * @typedef {object} Display
- * @property {"idle" | "waiting" | "running" | "retrying" | "success" | "failure" | "revoked" | "lost" | "refused"} tone
- * @property {boolean} offline
+ * @property {Tone} tone
  * @property {boolean} moving      an indeterminate bar that moves
  * @property {string} label
  * @property {string} status       the state in words
- * @property {string} line        that the connection is lost
  * @property {string} attempt
  * @property {string} figure       "43%"
  * @property {number | null} part  0 to 1
  * @property {string} stage
  * @property {string} message
- * @property {string} amount
- * @property {string} pace
- * @property {string} remaining
+ * @property {string} figures      "3.2 of 8.1 GB, 41 MB/s, 2 min left", or when the next try is
  * @property {string} errorType
  * @property {string} errorText
- * @property {string} hint
+ * @property {string} hint         what the state means, where its word is not enough
+ * @property {string} result       what came out, where that is a word or a number
+ * @property {StageDisplay[]} stages
  * @property {string} fault        why the job was not cancelled
  * @property {string} cancel       what the button says; "": there is none
  * @property {boolean} cancelable  the button would do something now
  * @property {string} valueText    the bar's value for a screen reader
  */
 
-/** @typedef {typeof import("./words.js").WORDS} Words */
+/** @typedef {import("./words.js").Words} Words */
 
-/** @type {Map<unknown, Display["tone"]>} */
+/** @type {Map<unknown, Tone>} */
 const TONES = new Map([
   ["PENDING", "waiting"],
   ["STARTED", "running"],
@@ -73,8 +85,14 @@ const CANCEL_FAULTS = {
   unavailable: "cancelUnavailable",
 };
 
-/** States in which figures of pace still mean something. */
-const UNDER_WAY = new Set(["STARTED", "PROGRESS"]);
+/** Refusals that have a face of their own. @type {Map<string, "forbidden" | "expired">} */
+const REFUSED_TONES = new Map([
+  ["forbidden", "forbidden"],
+  ["expired", "expired"],
+]);
+
+/** A result that is longer is no word any more. */
+const RESULT_CHARS = 200;
 
 /**
  * @param {Situation} situation
@@ -84,36 +102,47 @@ const UNDER_WAY = new Set(["STARTED", "PROGRESS"]);
 export const display = (situation, words) => {
   const { state, locale } = situation;
   const part = knownPart(state);
-  const underWay = state !== null && UNDER_WAY.has(state.state);
   const tone = toneOf(situation);
-  // A job that has ended stays what it is.
-  const offline = situation.online === false && !situation.refusal && Boolean(situation.job) && !isFinal(state);
+  const offline = tone === "offline";
+  const underWay = tone === "running";
   const open = state !== null && !isFinal(state) && !situation.refusal;
   const unit = text(state?.unit);
-  const stages = Array.isArray(state?.stages) ? state.stages : [];
+  const stages = (Array.isArray(state?.stages) ? state.stages : []).filter((each) => each && typeof each === "object");
+  const showsError = tone === "failure" || tone === "retrying";
+  // Where the count is one of per cents, the figure tells it.
+  const amount = state && unit !== "%" ? format.counts(state.current, state.total, unit, words.ofTotal, locale) : "";
   const shown = {
     tone,
-    offline,
-    moving: part === null && !offline && (tone === "running" || tone === "waiting"),
+    moving: part === null && (underWay || tone === "waiting"),
     label: situation.label || taskLabel(text(state?.task)) || words.task,
     status: statusOf(situation, words),
-    line: offline && state ? words.offline : "",
     attempt: typeof state?.attempt === "number" && state.attempt > 0 ? words.attempt(state.attempt + 1) : "",
     figure: part === null ? "" : format.percent(part, locale),
     part,
-    stage: underWay ? stageOf(text(state.stage), stages, words) : "",
-    message: situation.refusal ? "" : text(state?.message),
-    amount: state ? format.counts(state.current, state.total, unit, words.ofTotal, locale) : "",
-    pace: underWay && !offline ? format.rate(state.rate, unit, locale) : "",
-    remaining: timeOf(state, underWay && !offline, words, locale),
-    errorType: showsError(state) ? text(state?.error?.type) : "",
-    errorText: showsError(state) ? text(state?.error?.message) : "",
-    fault: open && situation.notCancelled ? faultOf(situation.notCancelled, words) : "",
+    stage: underWay || offline ? stageOf(text(state?.stage), stages, words) : "",
+    message: situation.refusal || showsError ? "" : text(state?.message),
+    figures:
+      tone === "retrying" && typeof state?.next_at === "number"
+        ? countdown(state, situation, words)
+        : format.together(
+            [
+              amount,
+              underWay ? format.rate(state?.rate, unit, locale) : "",
+              timeOf(state, underWay, words, locale),
+            ],
+            locale,
+          ),
+    errorType: showsError ? text(state?.error?.type) : "",
+    errorText: showsError ? text(state?.error?.message) : "",
     hint: hintOf(situation, words),
+    result: tone === "success" ? resultOf(state?.result, locale) : "",
+    stages: stages.map((each) => stageDisplay(each, unit, words, locale)),
+    fault: open && situation.notCancelled ? faultOf(situation.notCancelled, words) : "",
     cancel: open && situation.mayCancel ? words.cancel : "",
     cancelable: !offline && !situation.cancelling,
   };
-  return { ...shown, valueText: [shown.status, shown.line, shown.figure, shown.amount].filter(Boolean).join(", ") };
+  const { status, hint, figure } = shown;
+  return { ...shown, valueText: format.together([status, offline ? hint : "", figure, amount], locale) };
 };
 
 /**
@@ -131,38 +160,69 @@ const faultOf = ({ error, message }, words) =>
 /** @param {StateRecord | null} state */
 const knownPart = (state) => (state?.state === "SUCCESS" ? 1 : state && format.fraction(state.current, state.total));
 
-/** @param {StateRecord | null} state */
-const showsError = (state) => state?.state === "FAILURE" || state?.state === "RETRY";
-
-/** @param {Situation} situation @returns {Display["tone"]} */
-const toneOf = ({ state, refusal, job }) => {
+/** @param {Situation} situation @returns {Tone} */
+const toneOf = ({ state, refusal, online, job }) => {
   if (!job) return "idle";
-  if (refusal) return "refused";
+  if (refusal) return REFUSED_TONES.get(refusal.error) ?? "refused";
+  // A job that has ended stays what it is.
+  if (online === false && !isFinal(state)) return "offline";
   return TONES.get(state?.state) ?? "waiting";
 };
 
+/** @param {unknown} result @param {string | undefined} locale @returns {string} */
+const resultOf = (result, locale) =>
+  typeof result === "number" ? format.number(result, locale) : typeof result === "string" ? result.slice(0, RESULT_CHARS) : "";
+
+/**
+ * @param {import("./records.js").Stage} stage
+ * @param {string} unit of the job
+ * @param {Words} words
+ * @param {string | undefined} locale
+ * @returns {StageDisplay}
+ */
+const stageDisplay = ({ name, current, total, state }, unit, words, locale) => {
+  const tone = state === "SUCCESS" ? "success" : state === "FAILURE" ? "failure" : "running";
+  return {
+    name: text(name),
+    tone,
+    status: words[tone === "running" ? "PROGRESS" : /** @type {"SUCCESS" | "FAILURE"} */ (state)],
+    part: tone === "success" ? 1 : format.fraction(current, total),
+    amount: format.counts(current, total, unit === "%" ? "" : unit, words.ofTotal, locale),
+  };
+};
+
 /** @param {Situation} situation @param {Words} words @returns {string} */
-const statusOf = ({ state, refusal, job, online, cancelling }, words) => {
+const statusOf = (situation, words) => {
+  const { state, refusal, job, online } = situation;
   if (!job) return words.noJob;
-  if (refusal) return refusal.error === "forbidden" || refusal.error === "expired" ? words[refusal.error] : words.refused;
-  if (cancelling && state && !isFinal(state) && state.state !== "LOST") return words.cancelling;
-  if (state) return TONES.has(state.state) ? words[state.state] : state.state;
-  if (online === false) return words.offline;
+  if (refusal) return words[REFUSED_TONES.get(refusal.error) ?? "refused"];
+  if (online === false && !isFinal(state)) return words.offline;
+  if (state) return stateStatus(situation, words);
   return online ? words.unknown : words.connecting;
 };
 
 /** @param {Situation} situation @param {Words} words @returns {string} */
-const hintOf = ({ state, refusal, online, now, locale }, words) => {
+const stateStatus = ({ state, cancelling }, words) => {
+  if (!state) return "";
+  if (cancelling && !isFinal(state) && state.state !== "LOST") return words.cancelling;
+  return TONES.has(state.state) ? words[state.state] : state.state;
+};
+
+/** @param {Situation} situation @param {Words} words @returns {string} */
+const hintOf = (situation, words) => {
+  const { state, refusal, online } = situation;
   if (refusal?.error === "forbidden") return words.forbiddenHint;
   if (refusal?.error === "expired") return words.expiredHint;
   if (refusal) return refusal.message;
-  if (online === false && !state) return words.offlineHint;
+  if (online === false && !isFinal(state)) return state ? words.lastKnown(stateStatus(situation, words)) : words.offlineHint;
   if (state?.state === "LOST") return state.redeliverable ? words.lostHope : words.lostHopeless;
-  if (state?.state === "RETRY" && typeof state.next_at === "number") {
-    const seconds = secondsToNextTry(state, now);
-    return seconds > 0 ? words.nextTry(format.duration(seconds, locale)) : words.nextTryNow;
-  }
   return "";
+};
+
+/** @param {StateRecord} state @param {Situation} situation @param {Words} words @returns {string} */
+const countdown = (state, { now, locale }, words) => {
+  const seconds = secondsToNextTry(state, now);
+  return seconds > 0 ? words.nextTry(format.duration(seconds, locale)) : words.nextTryNow;
 };
 
 /**

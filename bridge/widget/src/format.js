@@ -12,6 +12,9 @@ const BYTE_UNITS = new Set(["B", "byte", "bytes"]);
 /** @type {Map<string, Intl.NumberFormat>} */
 const formats = new Map();
 
+/** @type {Map<string, Intl.ListFormat>} */
+const lists = new Map();
+
 /**
  * Making a NumberFormat costs far more than using it, and a page updates many bars often.
  *
@@ -57,8 +60,8 @@ const bytes = (value, power, locale, per = "") => {
   }).format(scaled);
 };
 
-/** @param {number} value @param {Locale} locale */
-const plain = (value, locale) =>
+/** @param {number} value @param {Locale} [locale] @returns {string} */
+export const number = (value, locale) =>
   numberFormat(locale, { maximumFractionDigits: Math.abs(value) >= 10 ? 0 : 2 }).format(value);
 
 /** What nobody counts to would only fill the screen. */
@@ -96,7 +99,7 @@ export const percent = (part, locale) =>
 export const counts = (current, total, unit, ofTotal, locale) => {
   if (!isFinite(current)) return "";
   if (unit && BYTE_UNITS.has(unit)) return byteCounts(current, total, ofTotal, locale);
-  const figures = isFinite(total) ? ofTotal(plain(current, locale), plain(total, locale)) : plain(current, locale);
+  const figures = isFinite(total) ? ofTotal(number(current, locale), number(total, locale)) : number(current, locale);
   return unit ? `${figures} ${unit}` : figures;
 };
 
@@ -124,7 +127,19 @@ export const rate = (perSecond, unit, locale) => {
   if (unit && BYTE_UNITS.has(unit)) {
     return bytes(perSecond, Math.max(1, bytePower(perSecond)), locale, "-per-second");
   }
-  return `${plain(perSecond, locale)}${unit ? ` ${unit}` : ""}/s`;
+  return `${number(perSecond, locale)}${unit ? ` ${unit}` : ""}/s`;
+};
+
+/**
+ * @param {string[]} parts
+ * @param {Locale} [locale]
+ * @returns {string} those that say something, as a list: "3.2 of 8.1 GB, 41 MB/s, 2 min left"
+ */
+export const together = (parts, locale) => {
+  const key = String(locale);
+  const list = lists.get(key) ?? new Intl.ListFormat(understood(locale), { type: "unit", style: "short" });
+  lists.set(key, list);
+  return list.format(parts.filter(Boolean));
 };
 
 /** Names and lengths of the units of time, in seconds. */

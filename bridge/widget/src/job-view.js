@@ -38,7 +38,7 @@ const isCount = (value) => Number.isSafeInteger(value) && /** @type {number} */ 
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** @param {unknown} value @returns {value is StateRecord} */
-const isState = (value) => isObject(value) && isCount(value.rev) && typeof value.state === "string";
+export const isState = (value) => isObject(value) && isCount(value.rev) && typeof value.state === "string";
 
 /** @param {unknown} value @returns {value is EventRecord & {seq: number, rev: number}} */
 const isJournalled = (value) => isObject(value) && isCount(value.seq) && isCount(value.rev);

@@ -4,14 +4,18 @@
  * @module
  */
 
-import { display } from "./display.js";
-import { Face } from "./face.js";
-import { isFinal } from "./job-view.js";
+import { drawNoMore, drawSoon } from "./frames.js";
+import { isFinal, isState } from "./job-view.js";
+import { languageOf } from "./page-language.js";
 import { ACTIONS_EVENT, ANY_EVENT, Watch, WatchError } from "./watch.js";
-import { WORDS } from "./words.js";
 
 /** @typedef {import("./records.js").StateRecord} StateRecord */
 /** @typedef {import("./records.js").Refusal} Refusal */
+/** @typedef {import("./words.js").SomeWords} SomeWords */
+
+/** Under way from the first moment, beside the first connection. @type {typeof import("./looks.js") | undefined} */
+let looks;
+const looksToCome = globalThis.customElements && import("./looks.js").then((loaded) => (looks = loaded));
 
 const PASSED_ON = ["progress", "success", "failure", "retry", "revoked", "lost", "gap", "online", "offline", "error"];
 
@@ -30,11 +34,20 @@ const TICK_MS = 1000;
  */
 const isNative = (name) => name !== "progress" && (`on${name}` in HTMLElement.prototype || `on${name}` in window);
 
-export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
-  static observedAttributes = [...WATCHED, "label", "lang"];
+/** @param {string | null} json @returns {unknown} */
+const parsed = (json) => {
+  try {
+    return JSON.parse(json ?? "null");
+  } catch {
+    return null;
+  }
+};
 
-  /** Every sentence that the elements say; assign a changed copy to say it otherwise. */
-  static words = WORDS;
+export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
+  static observedAttributes = [...WATCHED, "label", "lang", "snapshot", "open"];
+
+  /** Sentences of all elements of the page, where they are not to be the English ones. @type {SomeWords} */
+  static words = {};
 
   /**
    * Registers the element; a second time does nothing.
@@ -54,14 +67,19 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
   #cancelling = false;
   /** Why the job was not cancelled. @type {Refusal | null} */
   #notCancelled = null;
-  #frame = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #ticking;
+  /** @type {import("./face.js").Face | undefined} */
   #face;
+  /** @type {SomeWords} */
+  #words = {};
+  /** What the page knew when it was written. @type {StateRecord | null} */
+  #snapshot = null;
+  #draw = () => this.#show();
 
   constructor() {
     super();
-    this.#face = new Face(this.attachShadow({ mode: "open" }), () => this.#requestCancel());
+    this.attachShadow({ mode: "open" });
   }
 
   /** Id of the job. */
@@ -96,9 +114,34 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     this.setAttribute("label", value);
   }
 
+  /** How it looks: "card" (default), "bar", "row" or "ring". */
+  get size() {
+    return this.getAttribute("size") ?? "card";
+  }
+  set size(value) {
+    this.setAttribute("size", value);
+  }
+
+  /** Whether the details are open: stages, the whole error. */
+  get open() {
+    return this.hasAttribute("open");
+  }
+  set open(value) {
+    this.toggleAttribute("open", value);
+  }
+
+  /** Sentences of this element, where they are not to be those of the page. @returns {SomeWords} */
+  get words() {
+    return this.#words;
+  }
+  set words(value) {
+    this.#words = value;
+    this.#showSoon();
+  }
+
   /** The newest state; null while nothing is known. @returns {StateRecord | null} */
   get state() {
-    return this.#watch?.state ?? null;
+    return this.#watch?.state ?? this.#snapshot;
   }
 
   /**
@@ -143,7 +186,10 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
   attributeChangedCallback(name, before, after) {
     if (before === after || !this.isConnected) return;
     if (WATCHED.includes(name)) this.#restartSoon();
-    else this.#showSoon();
+    else {
+      if (name === "snapshot") this.#readSnapshot();
+      this.#showSoon();
+    }
   }
 
   /** A page that changes job and token means one change. */
@@ -160,9 +206,15 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     this.#stop();
     this.#fault = this.#notCancelled = null;
     this.#cancelling = false;
-    this.#face.forget();
+    this.#face?.forget();
+    this.#readSnapshot();
     if (this.job) this.#start();
-    this.#show();
+    this.#showSoon();
+  }
+
+  #readSnapshot() {
+    const snapshot = parsed(this.getAttribute("snapshot"));
+    this.#snapshot = isState(snapshot) && snapshot.job === this.job ? snapshot : null;
   }
 
   #start() {
@@ -185,8 +237,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
   #stop() {
     this.#watch?.close();
     this.#watch = null;
-    cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
+    drawNoMore(this.#draw);
     clearInterval(this.#ticking);
     this.#ticking = undefined;
   }
@@ -212,14 +263,16 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
 
   /** However many messages come, one frame shows the newest. */
   #showSoon() {
-    this.#frame ||= requestAnimationFrame(() => this.#show());
+    if (looks) drawSoon(this.#draw);
+    else looksToCome?.then(() => this.isConnected && drawSoon(this.#draw));
   }
 
   #show() {
-    this.#frame = 0;
+    if (!looks) return;
     const { state } = this;
+    const ended = isFinal(state);
     // A job that ended and is tried again was not asked to stop this time.
-    if (isFinal(state)) this.#cancelling = false;
+    if (ended) this.#cancelling = false;
     const situation = {
       state,
       online: this.#watch?.online ?? null,
@@ -230,9 +283,14 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
       job: this.job,
       label: this.label,
       now: Date.now() / 1000,
-      locale: this.closest("[lang]")?.getAttribute("lang") || undefined,
+      locale: languageOf(this),
     };
-    this.#face.show(display(situation, TaskProgress.words));
+    const words = { ...looks.WORDS, ...TaskProgress.words, ...this.#words };
+    this.#face ??= new looks.Face(/** @type {ShadowRoot} */ (this.shadowRoot), {
+      cancel: () => this.#requestCancel(),
+      disclose: (open) => (this.open = open),
+    });
+    this.#face.show(looks.display(situation, words), words, { open: this.open, run: state?.run, ended });
     this.#tick(state?.state === "RETRY" && !situation.refusal);
   }
 

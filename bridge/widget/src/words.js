@@ -1,5 +1,5 @@
 /**
- * Every sentence that the element says.
+ * Every sentence that the elements say, in English.
  *
  * @module
  */
@@ -23,6 +23,7 @@ export const WORDS = Object.freeze({
   refused: "Not available",
   lostHope: "Waiting for a worker to pick it up again.",
   lostHopeless: "Its worker stopped answering.",
+  lastKnown: (/** @type {string} */ status) => `last known: ${status}`,
   offlineHint: "The server is out of reach.",
   forbiddenHint: "You are not allowed to watch this task.",
   expiredHint: "Reload the page for a fresh one.",
@@ -32,8 +33,11 @@ export const WORDS = Object.freeze({
   ofTotal: (/** @type {string} */ current, /** @type {string} */ total) => `${current} of ${total}`,
   left: (/** @type {string} */ duration) => `${duration} left`,
   took: (/** @type {string} */ duration) => `took ${duration}`,
-  nextTry: (/** @type {string} */ duration) => `Next try in ${duration}.`,
-  nextTryNow: "Next try any moment.",
+  nextTry: (/** @type {string} */ duration) => `Next try in ${duration}`,
+  nextTryNow: "Next try any moment",
+  details: "Details",
+  copy: "Copy",
+  copied: "Copied",
   cancel: "Cancel",
   cancelling: "Cancelling…",
   cancelFailed: (/** @type {string} */ why) => `Not cancelled: ${why}`,
@@ -42,3 +46,6 @@ export const WORDS = Object.freeze({
   cancelFinished: "it has ended already.",
   cancelUnavailable: "the server did not answer.",
 });
+
+/** @typedef {{[Name in keyof typeof WORDS]: (typeof WORDS)[Name] extends string ? string : (typeof WORDS)[Name]}} Words */
+/** @typedef {Partial<Words>} SomeWords */

@@ -43,8 +43,8 @@ describe("while it runs", () => {
   const running = { state: "PROGRESS", current: 43, total: 100, unit: "rows", rate: 10, eta: 5.7 };
 
   it("tells how far, how fast, how long", () => {
-    const { figure, amount, pace, remaining, valueText } = show(running);
-    assert.deepEqual([figure, amount, pace, remaining], ["43%", "43 of 100 rows", "10 rows/s", "6 sec left"]);
+    const { figure, figures, valueText } = show(running);
+    assert.deepEqual([figure, figures], ["43%", "43 of 100 rows, 10 rows/s, 6 sec left"]);
     assert.equal(valueText, "Running, 43%, 43 of 100 rows");
   });
 
@@ -52,6 +52,25 @@ describe("while it runs", () => {
     const stages = [{ name: "Read" }, { name: "Write" }];
     assert.equal(show({ ...running, stage: "Write", stages }).stage, "Write (2 of 2)");
     assert.equal(show({ ...running, stage: "Write", stages: [] }).stage, "Write");
+  });
+
+  it("speaks of bytes as people do, in the language of the page", () => {
+    const download = { state: "PROGRESS", current: 3.2e9, total: 8.1e9, unit: "B", rate: 41e6, eta: 119 };
+    assert.equal(show(download).figures, "3.2 of 8.1 GB, 41 MB/s, 2 min left");
+    assert.equal(show(download, { locale: "de" }).figures.replaceAll("\u00a0", " "), "3,2 of 8,1 GB, 41 MB/s und 2 Min. left");
+  });
+
+  it("does not say per cents twice", () => {
+    assert.deepEqual([show({ state: "PROGRESS", current: 62, total: 100, unit: "%" })].map(({ figure, figures }) => [figure, figures]), [["62%", ""]]);
+  });
+
+  it("tells each stage for itself", () => {
+    const stages = [{ name: "Read", state: "SUCCESS", current: 9, total: 9 }, { name: "Write", state: "PROGRESS", current: 1, total: 4 }, { name: "Send", state: "FAILURE" }];
+    assert.deepEqual(show({ ...running, stages }).stages, [
+      { name: "Read", tone: "success", status: "Done", part: 1, amount: "9 of 9 rows" },
+      { name: "Write", tone: "running", status: "Running", part: 0.25, amount: "1 of 4 rows" },
+      { name: "Send", tone: "failure", status: "Failed", part: null, amount: "" },
+    ]);
   });
 
   it("counts tries from the second on", () => {
@@ -65,13 +84,21 @@ describe("while it runs", () => {
     assert.equal(show(null).label, "Task");
   });
 
-  it("keeps what is known while offline, but no pace", () => {
-    const { status, line, offline, amount, pace, remaining } = show(running, { online: false });
-    assert.deepEqual([status, line, offline, amount, pace, remaining], ["Running", "Reconnecting…", true, "43 of 100 rows", "", ""]);
+  it("keeps what is known while offline, but no pace, and says that it is old", () => {
+    const { tone, status, hint, figure, figures, valueText } = show(running, { online: false });
+    assert.deepEqual([tone, status, hint, figure, figures], ["offline", "Reconnecting…", "last known: Running", "43%", "43 of 100 rows"]);
+    assert.equal(valueText, "Reconnecting…, last known: Running, 43%, 43 of 100 rows");
   });
 
   it("keeps an ended job as it is while offline", () => {
-    assert.equal(show({ state: "SUCCESS" }, { online: false }).offline, false);
+    assert.equal(show({ state: "SUCCESS" }, { online: false }).tone, "success");
+  });
+
+  it("shows a result that is a word or a number, of a success only", () => {
+    assert.equal(show({ state: "SUCCESS", result: 1200 }).result, "1,200");
+    assert.equal(show({ state: "SUCCESS", result: "report.pdf" }).result, "report.pdf");
+    assert.equal(show({ state: "SUCCESS", result: { rows: 1 } }).result, "");
+    assert.equal(show({ state: "FAILURE", result: 1200 }).result, "");
   });
 });
 
@@ -84,9 +111,9 @@ describe("what went wrong", () => {
   });
 
   it("counts down to the next try", () => {
-    assert.equal(show({ state: "RETRY", next_at: NOW + 75, updated_at: NOW }).hint, "Next try in 1 min 15 sec.");
-    assert.equal(show({ state: "RETRY", next_at: NOW - 1, updated_at: NOW - 9 }).hint, "Next try any moment.");
-    assert.equal(show({ state: "RETRY" }).hint, "");
+    assert.equal(show({ state: "RETRY", next_at: NOW + 75, updated_at: NOW }).figures, "Next try in 1 min 15 sec");
+    assert.equal(show({ state: "RETRY", next_at: NOW - 1, updated_at: NOW - 9 }).figures, "Next try any moment");
+    assert.equal(show({ state: "RETRY", current: 3 }).figures, "3");
   });
 
   it("does not trust a reader's clock that is slow", () => {
@@ -101,6 +128,7 @@ describe("what went wrong", () => {
   it("tells why nothing is shown", () => {
     const refused = (error) => show(null, { refusal: { error, message: "m" } });
     assert.deepEqual([refused("forbidden").status, refused("expired").status], ["No permission", "Link expired"]);
+    assert.deepEqual([refused("forbidden").tone, refused("expired").tone, refused("constructor").tone], ["forbidden", "expired", "refused"]);
     assert.deepEqual([refused("bad_request").status, refused("bad_request").hint], ["Not available", "m"]);
     assert.equal(show(null, { job: "" }).status, "No job to show");
     assert.equal(show(null, { online: null }).status, "Connecting…");
@@ -142,7 +170,7 @@ describe("what no task of ours sends, but who may write to the queue can", () =>
   const evil = [null, 7, true, "x", [], {}, { toString: 1, valueOf: 1 }, ["a", { b: 1 }], -1, 1e308, "\u202e"];
   const fields = [
     "task", "message", "unit", "stage", "stages", "error", "attempt", "rate", "eta", "current", "total", "next_at",
-    "updated_at", "started_at", "ended_at", "redeliverable",
+    "updated_at", "started_at", "ended_at", "redeliverable", "result",
   ];
   for (const field of fields) {
     it(`${field} of any kind is shown or left out`, () => {
@@ -151,7 +179,7 @@ describe("what no task of ours sends, but who may write to the queue can", () =>
           const more = { current: 1, total: 2, stage: "s", unit: "B", rate: 2, eta: 3, attempt: 1, error: { type: "T", message: value } };
           const shown = show({ state, ...more, [field]: value });
           for (const [name, told] of Object.entries(shown)) {
-            if (!["part", "offline", "moving", "cancelable"].includes(name)) assert.equal(typeof told, "string", name);
+            if (!["part", "moving", "cancelable", "stages"].includes(name)) assert.equal(typeof told, "string", name);
           }
         }
       }
@@ -167,6 +195,6 @@ describe("what no task of ours sends, but who may write to the queue can", () =>
 
   it("stages of any kind", () => {
     const stages = [null, 5, { name: { toString: 1 } }, { name: "s" }];
-    assert.equal(show({ state: "PROGRESS", stage: "s", stages }).stage, "s (4 of 4)");
+    assert.equal(show({ state: "PROGRESS", stage: "s", stages }).stage, "s (2 of 2)");
   });
 });

@@ -1,67 +1,35 @@
 /** The cancel button and token renewal of the built element, in a real Chromium under a strict policy. */
 
 import assert from "node:assert/strict";
-import { mkdir, readFile } from "node:fs/promises";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { beforeEach, describe } from "node:test";
 import { until } from "../contract-server.js";
-import { launch, missing, open, serve } from "./page.js";
+import { assertAccessible, button, element, host, it, missing, picture, serve, shows, spoken, stage, text } from "./page.js";
 
-const AXE = new URL("../../node_modules/axe-core/axe.min.js", import.meta.url);
-const PICTURES = new URL("../../../../test-artefacts/", import.meta.url);
 const RUNNING = { state: "PROGRESS", current: 43, total: 100, unit: "rows", message: "orders.csv" };
-const element = (job, more = "") => `<task-progress job="${job}" ${more}></task-progress>`;
-
-let browser;
-let server;
-let contexts;
-
-before(async () => {
-  if (!missing) browser = await launch();
-  await mkdir(PICTURES, { recursive: true });
-});
-after(() => browser?.close());
-beforeEach(async () => {
-  server = await serve();
-  server.actions = ["watch", "cancel"];
-  contexts = [];
-});
-afterEach(async () => {
-  for (const context of contexts) await context.close();
-  await server.close();
-});
-
-const visit = async (body, options) => {
-  const opened = await open(browser, server, body, options);
-  contexts.push(opened.page.context());
-  return opened;
-};
-const host = (page, job) => page.locator(`task-progress[job="${job}"]`);
-const button = (page, job) => host(page, job).getByRole("button");
-const text = (page, job) => host(page, job).evaluate((each) => each.shadowRoot.querySelector(".frame").innerText);
-const shows = (page, job, words) => until(async () => (await text(page, job)).includes(words), `${job} shows ${words}`);
-const spoken = (page, job) => host(page, job).getByRole("status").textContent();
-const cancels = () => server.requests.filter(([name]) => name === "cancel").map(([, request]) => request);
+const on = stage();
+beforeEach(() => (on.server.actions = ["watch", "cancel"]));
+const cancels = () => on.server.requests.filter(([name]) => name === "cancel").map(([, request]) => request);
 
 describe("the cancel button", { skip: missing }, () => {
   it("is there only with permission and until the job has ended", async () => {
-    server.actions = ["watch"];
-    server.state("a", RUNNING);
-    const { page, faults } = await visit(element("a"));
+    on.server.actions = ["watch"];
+    on.server.state("a", RUNNING);
+    const { page, faults } = await on.visit(element("a"));
     await shows(page, "a", "43%");
     assert.equal(await button(page, "a").count(), 0);
-    server.actions = ["watch", "cancel"];
-    server.cut();
+    on.server.actions = ["watch", "cancel"];
+    on.server.cut();
     await button(page, "a").waitFor();
     assert.equal(await button(page, "a").textContent(), "Cancel");
-    server.state("a", { state: "SUCCESS" });
+    on.server.state("a", { state: "SUCCESS" });
     await shows(page, "a", "Done");
     assert.equal(await button(page, "a").count(), 0);
     assert.deepEqual(faults, []);
   });
 
   it("works by keyboard, says what happens, and leaves the focus where it was", async () => {
-    server.state("a", RUNNING);
-    const { page } = await visit(`<button>before</button>${element("a", 'token="t" label="Import"')}`);
+    on.server.state("a", RUNNING);
+    const { page } = await on.visit(`<button>before</button>${element("a", 'token="t" label="Import"')}`);
     await button(page, "a").waitFor();
     assert.equal(await page.getByRole("button", { name: "Cancel Import", exact: true }).count(), 1);
     await page.getByText("before").focus();
@@ -73,10 +41,10 @@ describe("the cancel button", { skip: missing }, () => {
     assert.equal(await button(page, "a").getAttribute("aria-disabled"), "true");
     assert.equal(await spoken(page, "a"), "Import: Cancelling…");
     await until(() => cancels().length);
-    server.state("a", { current: 44 });
+    on.server.state("a", { current: 44 });
     await shows(page, "a", "44%");
     await shows(page, "a", "Cancelling…");
-    server.state("a", { state: "REVOKED" });
+    on.server.state("a", { state: "REVOKED" });
     await shows(page, "a", "Cancelled");
     assert.deepEqual(cancels(), [{ job: "a", token: "t" }]);
     assert.equal(await button(page, "a").count(), 0);
@@ -90,13 +58,13 @@ describe("the cancel button", { skip: missing }, () => {
     strange: "Not cancelled: <b>why</b>",
   })) {
     it(`tells that it was ${error}, and can be pressed again`, async () => {
-      server.state("a", RUNNING);
-      server.cancelled = () => ({ ok: false, error, message: "<b>why</b>" });
-      const { page } = await visit(element("a"));
+      on.server.state("a", RUNNING);
+      on.server.cancelled = () => ({ ok: false, error, message: "<b>why</b>" });
+      const { page } = await on.visit(element("a"));
       await button(page, "a").click();
       await shows(page, "a", told);
       assert.match(await spoken(page, "a"), /Not cancelled/);
-      server.cancelled = () => ({ ok: true });
+      on.server.cancelled = () => ({ ok: true });
       await button(page, "a").click();
       await shows(page, "a", "Cancelling…");
       assert.ok(!(await text(page, "a")).includes("Not cancelled"));
@@ -104,21 +72,21 @@ describe("the cancel button", { skip: missing }, () => {
   }
 
   it("does nothing while the server is out of reach", async () => {
-    server.state("a", RUNNING);
-    const { page } = await visit(element("a"));
+    on.server.state("a", RUNNING);
+    const { page } = await on.visit(element("a"));
     await button(page, "a").waitFor();
-    const { port } = server;
-    await server.close();
+    const { port } = on.server;
+    await on.server.close();
     await shows(page, "a", "Reconnecting…");
     assert.equal(await button(page, "a").getAttribute("aria-disabled"), "true");
     await button(page, "a").evaluate((each) => each.click());
     assert.ok(!(await text(page, "a")).includes("Cancelling…"));
-    server = await serve(port);
+    on.server = await serve(port);
   });
 
   it("tells the page, which may say no or ask first", async () => {
-    server.state("a", RUNNING);
-    const { page } = await visit(element("a"));
+    on.server.state("a", RUNNING);
+    const { page } = await on.visit(element("a"));
     await page.evaluate(() => {
       window.heard = [];
       document.addEventListener("cancel-requested", (event) => {
@@ -136,20 +104,20 @@ describe("the cancel button", { skip: missing }, () => {
   });
 
   it("is not taken for a task's event of the same name", async () => {
-    const { page } = await visit(element("a"));
-    await until(() => server.members("a"));
+    const { page } = await on.visit(element("a"));
+    await until(() => on.server.members("a"));
     await page.evaluate(() => {
       window.heard = [];
       for (const name of ["cancel-requested", "bridge:event"]) document.addEventListener(name, ({ type }) => window.heard.push(type));
     });
-    server.event("a", "cancel-requested", 1);
+    on.server.event("a", "cancel-requested", 1);
     await until(() => page.evaluate(() => window.heard.length));
     assert.deepEqual(await page.evaluate(() => window.heard), ["bridge:event"]);
   });
 
   it("says it in other words", async () => {
-    server.state("a", RUNNING);
-    const { page } = await visit("");
+    on.server.state("a", RUNNING);
+    const { page } = await on.visit("");
     await page.evaluate(async () => {
       const { TaskProgress } = await import("/bridge/task-progress.js");
       TaskProgress.words = { ...TaskProgress.words, cancel: "Abbrechen", cancelling: "Wird abgebrochen…" };
@@ -157,15 +125,14 @@ describe("the cancel button", { skip: missing }, () => {
       made.job = "a";
       document.querySelector("main").append(made);
     });
-    assert.equal(await button(page, "a").textContent(), "Abbrechen");
-    await button(page, "a").click();
+    await button(page, "a", "Abbrechen").click();
     await shows(page, "a", "Wird abgebrochen…");
   });
 
   it("is forgotten with the job", async () => {
-    server.state("a", RUNNING);
-    server.state("b", RUNNING);
-    const { page } = await visit(element("a"));
+    on.server.state("a", RUNNING);
+    on.server.state("b", RUNNING);
+    const { page } = await on.visit(element("a"));
     await button(page, "a").click();
     await shows(page, "a", "Cancelling…");
     await page.evaluate(() => (document.querySelector("task-progress").job = "b"));
@@ -178,11 +145,11 @@ describe("the looks of the cancel button", { skip: missing }, () => {
   const JOBS = ["ready", "asked", "failed", "lost", "retry"];
   const body = `<h1>Jobs</h1>${JOBS.map((job) => element(job, `label="Import ${job}"`)).join("")}`;
   const prepare = async (options) => {
-    for (const job of JOBS) server.state(job, RUNNING);
-    server.state("lost", { state: "LOST", redeliverable: true });
-    server.state("retry", { state: "RETRY", attempt: 1, next_at: Date.now() / 1000 + 90, error: { type: "Busy", message: "later" } });
-    server.cancelled = ({ job }) => (job === "asked" ? { ok: true } : { ok: false, error: "unavailable", message: "m" });
-    const { page } = await visit(body, options);
+    for (const job of JOBS) on.server.state(job, RUNNING);
+    on.server.state("lost", { state: "LOST", redeliverable: true });
+    on.server.state("retry", { state: "RETRY", attempt: 1, next_at: Date.now() / 1000 + 90, error: { type: "Busy", message: "later" } });
+    on.server.cancelled = ({ job }) => (job === "asked" ? { ok: true } : { ok: false, error: "unavailable", message: "m" });
+    const { page } = await on.visit(body, options);
     await button(page, "failed").click();
     await button(page, "asked").click();
     await shows(page, "failed", "Not cancelled");
@@ -199,24 +166,22 @@ describe("the looks of the cancel button", { skip: missing }, () => {
     it(`is accessible and fits: ${name}`, async () => {
       const page = await prepare(options);
       await button(page, "ready").focus();
-      await page.screenshot({ path: new URL(`widget-cancel-${name}.png`, PICTURES).pathname, fullPage: true });
+      await picture(page, `cancel-${name}`);
       const { width, height } = await button(page, "ready").boundingBox();
       assert.ok(width >= 24 && height >= 24, "large enough to be hit");
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), page.viewportSize().width);
-      await page.evaluate(await readFile(AXE, "utf8"));
-      const { violations } = await page.evaluate(() => window.axe.run());
-      assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), []);
+      await assertAccessible(page);
     });
   }
 
   it("moves nothing when it comes and goes", async () => {
-    server.state("a", RUNNING);
-    server.actions = ["watch"];
-    const { page } = await visit(element("a"));
+    on.server.state("a", RUNNING);
+    on.server.actions = ["watch"];
+    const { page } = await on.visit(element("a"));
     await shows(page, "a", "43%");
     const before = (await host(page, "a").boundingBox()).height;
-    server.actions = ["watch", "cancel"];
-    server.cut();
+    on.server.actions = ["watch", "cancel"];
+    on.server.cut();
     await button(page, "a").waitFor();
     await shows(page, "a", "43%");
     await until(async () => (await host(page, "a").boundingBox()).height === before, "the same height");
@@ -226,16 +191,16 @@ describe("the looks of the cancel button", { skip: missing }, () => {
 describe("a token-url", { skip: missing }, () => {
   it("is asked once for all elements, under the page's policy, with its cookies", async () => {
     const seen = [];
-    server.route("/my/token", (request) => {
+    on.server.route("/my/token", (request) => {
       seen.push(request.headers.cookie);
-      server.tokens.set("a", "fresh").set("b", "fresh");
+      on.server.tokens.set("a", "fresh").set("b", "fresh");
       return [200, { token: "fresh", expires_in: 3600 }];
     });
-    server.tokens.set("a", "good").set("b", "good");
-    server.state("a", RUNNING);
-    server.state("b", RUNNING);
-    const { page, faults } = await visit("");
-    await page.context().addCookies([{ name: "session", value: "mine", url: server.url }]);
+    on.server.tokens.set("a", "good").set("b", "good");
+    on.server.state("a", RUNNING);
+    on.server.state("b", RUNNING);
+    const { page, faults } = await on.visit("");
+    await page.context().addCookies([{ name: "session", value: "mine", url: on.server.url }]);
     await page.evaluate((html) => {
       for (const [job, token] of html) {
         const made = document.createElement("task-progress");
@@ -252,14 +217,14 @@ describe("a token-url", { skip: missing }, () => {
   });
 
   it("that gives nothing shows that the link has expired", async () => {
-    server.route("/my/token", () => [200, { token: null }]);
-    server.tokens.set("a", "good");
-    const { page } = await visit(element("a", 'token="old" token-url="/my/token"'));
+    on.server.route("/my/token", () => [200, { token: null }]);
+    on.server.tokens.set("a", "good");
+    const { page } = await on.visit(element("a", 'token="old" token-url="/my/token"'));
     await shows(page, "a", "Link expired");
   });
 
   it("that is no address of the web is told", async () => {
-    const { page, faults } = await visit(element("a", 'token-url="javascript:window.hacked=1"'));
+    const { page, faults } = await on.visit(element("a", 'token-url="javascript:window.hacked=1"'));
     await shows(page, "a", "token-url must start with http");
     assert.equal(await page.evaluate(() => window.hacked), undefined);
     assert.deepEqual(faults, []);
