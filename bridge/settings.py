@@ -227,6 +227,7 @@ class Settings:
     max_depth: int = _setting(32, _number(int, 4, 500, "levels"))
     quiet_seconds: float = _setting(30.0, _number(float, 0.1, 86_400, "seconds"))
     trusted_proxies: int = _setting(0, _number(int, 0, 10, "proxies"))
+    metrics_key: tuple[str, ...] = _setting((), _secrets, secret=True)
     public: bool = _setting(False, _flag)
 
     @classmethod

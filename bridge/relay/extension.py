@@ -27,11 +27,13 @@ from bridge.relay.caller import caller_of
 from bridge.relay.gate import Gate
 from bridge.relay.hooks import REFUSALS, hook
 from bridge.relay.http import make_blueprint
+from bridge.relay.metrics import Metrics
 from bridge.relay.namespace import BridgeNamespace
 from bridge.relay.origins import ANY_ORIGIN, AllowedOrigins
 from bridge.relay.permission import Permission
 from bridge.relay.relay import Relay
 from bridge.relay.requests import DEFAULT_LIMIT
+from bridge.relay.streams import Streams
 from bridge.rooms import check_job_id, check_user_id
 from bridge.settings import NOT_TEXT, Settings
 from bridge.tokens import WATCH, Tokens
@@ -50,6 +52,8 @@ class _Serving:
     relay: Relay
     answers: Answers
     gate: Gate
+    streams: Streams
+    metrics: Metrics
 
 
 class Bridge:
@@ -108,7 +112,9 @@ class Bridge:
             )
         )
         hook(self.socketio.server, self._gate, whole=self._made_socketio)
-        app.register_blueprint(make_blueprint(self.settings, self._serve, lambda: self.async_mode))
+        app.register_blueprint(
+            make_blueprint(self.settings, self._running, lambda: self.async_mode)
+        )
         app.before_request(self.start)
         app.wsgi_app = _entrance(app.wsgi_app)  # type: ignore[method-assign]
         app.extensions[EXTENSION] = self
@@ -136,8 +142,9 @@ class Bridge:
     def stop(self) -> None:
         """Stop the relay of this process, if it runs."""
         with self._lock:
-            relay, self._serving = self.relay, None
-        if relay is not None:
+            relay, serving, self._serving = self.relay, self._serving, None
+        if relay is not None and serving is not None:
+            serving.streams.stop()
             relay.stop()
 
     def issue_token(
@@ -265,7 +272,9 @@ class Bridge:
         relay.start()
         _log.info("the relay runs in process %d, %s mode", os.getpid(), self.async_mode)
         self._warn()
-        return _Serving(os.getpid(), relay, answers, gate)
+        streams = Streams(self.settings, relay, gate, answers)
+        metrics = Metrics(relay, gate, streams, lambda: self.async_mode)
+        return _Serving(os.getpid(), relay, answers, gate, streams, metrics)
 
     def _warn(self) -> None:
         if ANY_ORIGIN in self.settings.cors_origins:
@@ -328,14 +337,17 @@ def _make_socketio(app: Flask, settings: Settings) -> None:
 def _entrance(wsgi_app: Any) -> Any:
     """Wrap an application in what Engine.IO leaves open.
 
-    permessage-deflate is not negotiated, as it would compress each message for each client anew;
-    and a connection that the gate refuses gets the status of its refusal.
+    permessage-deflate is not negotiated, as it would compress each message for each client anew; a
+    connection that the gate refuses gets the status of its refusal; and streams are not held back.
+    (Flask-SocketIO hands on a copy of the environment, so only here can that be said.)
     """
 
     def application(environ: dict[str, Any], start_response: Any) -> Any:
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
         refusals: list[Refused] = []
         environ[REFUSALS] = refusals
+        if environ.get("PATH_INFO", "").endswith("/events"):
+            environ["eventlet.minimum_write_chunk_size"] = 1  # its server would wait for 4096 bytes
 
         def start(status: str, *arguments: Any) -> Any:
             if refusals:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ class Gate:
         self.links = Links(settings.quiet_seconds)
         self._clients: dict[str, _Client] = {}
         self._by_address: dict[str, int] = {}
+        self._counting = threading.Lock()
         self._unheard: dict[str, float] = {}
         self._warned = False
 
@@ -123,6 +125,16 @@ class Gate:
         except TooMany as error:
             raise Unwelcome(str(error), refusal(error)) from None
 
+    def admit(self, ident: str, caller: Caller) -> None:
+        """A client comes that needs no connection of Socket.IO's; `leave` ends it.
+
+        Raises:
+            TooMany: its address has too many.
+        """
+        client = _Client(caller, None)
+        self._count(client)
+        self._clients[ident] = client
+
     def leave(self, eio_sid: str) -> None:
         """A connection has gone."""
         for member in self._relay.members.of_connection(eio_sid):
@@ -133,9 +145,14 @@ class Gate:
         self.links.leave(eio_sid)
         if client is None or client.counted is None:
             return
-        self._by_address[client.counted] -= 1
-        if not self._by_address[client.counted]:
-            del self._by_address[client.counted]
+        with self._counting:
+            self._by_address[client.counted] -= 1
+            if not self._by_address[client.counted]:
+                del self._by_address[client.counted]
+
+    def __len__(self) -> int:
+        """How many connections and streams there are."""
+        return len(self._clients)
 
     def message(self, eio_sid: str, data: Any, handle: Callable[[str, Any], Any]) -> None:
         """Let a message through to python-socketio, or refuse it with an ack.
@@ -242,11 +259,12 @@ class Gate:
             return
         key = counted_as(address)
         limit = CLIENTS_ADDRESS if limit is None else limit
-        if self._by_address.get(key, 0) >= limit:
-            self._counters.add("limit.address")
-            raise TooMany(f"one address may have {limit} connections: close some first")
-        self._by_address[key] = self._by_address.get(key, 0) + 1
-        client.counted = key
+        with self._counting:
+            if self._by_address.get(key, 0) >= limit:
+                self._counters.add("limit.address")
+                raise TooMany(f"one address may have {limit} connections: close some first")
+            self._by_address[key] = self._by_address.get(key, 0) + 1
+            client.counted = key
 
     def _is_busy(self, eio_sid: str) -> bool:
         """Whether a client is in a namespace of the application's own."""

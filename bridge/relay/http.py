@@ -1,18 +1,20 @@
-"""The node's HTTP routes: health, a job's snapshot, cancelling, and the widget."""
+"""The node's HTTP routes: health, metrics, a job's snapshot and stream, cancelling, the widget."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from flask import Blueprint, Response, abort, jsonify, request
 
 from bridge.errors import BadRequest, InvalidId, QueueUnavailable, Refused
 from bridge.relay.answers import Answers, refusal
 from bridge.relay.caller import Caller, caller_of
+from bridge.relay.metrics import CONTENT_TYPE, Metrics, check_reader
 from bridge.relay.relay import Relay
 from bridge.relay.requests import MAX_SEQ, Cancel, seq_number
+from bridge.relay.streams import Streams
 from bridge.rooms import check_job_id
 from bridge.settings import Settings
 
@@ -27,14 +29,34 @@ _NOT_BUILT: Final = (
 )
 
 
+class Serving(Protocol):
+    """What one process serves with."""
+
+    @property
+    def relay(self) -> Relay:
+        """Brings jobs to clients."""
+
+    @property
+    def answers(self) -> Answers:
+        """Answers requests."""
+
+    @property
+    def streams(self) -> Streams:
+        """Server-sent events."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """Its figures."""
+
+
 def make_blueprint(
-    settings: Settings, serving: Callable[[], tuple[Relay, Answers]], mode: Callable[[], str]
+    settings: Settings, serving: Callable[[], Serving], mode: Callable[[], str]
 ) -> Blueprint:
     """Return the routes.
 
     Args:
-        settings: allowed origins, and whether all jobs are public.
-        serving: gives this process's relay and answers, starting them the first time.
+        settings: allowed origins, proxies, and the key to the metrics.
+        serving: gives what this process serves with, starting it the first time.
         mode: gives the server's async mode.
     """
     routes = Blueprint("bridge", __name__)
@@ -48,16 +70,29 @@ def make_blueprint(
 
     @routes.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        report = _readiness(serving()[0], mode())
+        report = _readiness(serving().relay, mode())
         return jsonify(report), 200 if report["ready"] else 503
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        check_reader(caller(), settings.metrics_key, _bearer())
+        return Response(serving().metrics.text(), content_type=CONTENT_TYPE)
 
     @routes.get("/bridge/jobs/<job>")
     def snapshot(job: str) -> Response:
-        return jsonify(serving()[1].snapshot(_job(job), _since(), _token(), caller()))
+        return jsonify(serving().answers.snapshot(_job(job), _since(), _token(), caller()))
+
+    @routes.get("/bridge/jobs/<job>/events")
+    def events(job: str) -> Response:
+        stream = serving().streams.open(_job(job), _last_event(), _token(), caller())
+        return Response(
+            stream, mimetype="text/event-stream",
+            headers={"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"},
+        )  # fmt: skip
 
     @routes.post("/bridge/jobs/<job>/cancel")
     def cancel(job: str) -> Response:
-        return jsonify(serving()[1].cancel(Cancel(_job(job), _token()), caller()))
+        return jsonify(serving().answers.cancel(Cancel(_job(job), _token()), caller()))
 
     @routes.get(f"/bridge/{_WIDGET}.js")
     def widget() -> Response:
@@ -107,15 +142,29 @@ def _job(job: str) -> str:
 
 
 def _since() -> int:
-    text = request.args.get("since", "0")
+    return _seq("since", request.args.get("since", "0"))
+
+
+def _last_event() -> int:
+    """Return the seq of the last event that a reconnecting client has."""
+    given = request.headers.get("Last-Event-ID", "").strip()
+    return _seq("Last-Event-ID", given) if given else _since()
+
+
+def _seq(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SEQ))):
-        raise BadRequest("since: a whole number from 0 to 2^53 is needed")
+        raise BadRequest(f"{name}: a whole number from 0 to 2^53 is needed")
     return seq_number(int(text))
 
 
 def _token() -> str | None:
+    given = _bearer()
+    return request.args.get("token") if given is None else given
+
+
+def _bearer() -> str | None:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    return given.strip() if scheme.lower() == "bearer" else request.args.get("token")
+    return given.strip() if scheme.lower() == "bearer" else None
 
 
 def _module(name: str) -> Response:

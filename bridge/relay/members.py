@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
+from bridge.relay.inbox import Inbox
 from bridge.relay.message import Aside
 
 #: A room without members is listened to for so long: a reload or a short disconnection is cheap.
@@ -35,18 +36,20 @@ class Member:
         told: jobs whose past was sent to this client, each with its highest rev: messages up to
             that may be on their way still.
         turns: its messages are answered so many at a time, so that its answers can be bounded.
+        inbox: where its messages go, if it is a stream and no client of Socket.IO; else None.
         gone: whether it has disconnected.
     """
 
     __slots__ = (
-        "aside", "behind", "eio_sid", "gone", "has_watched", "namespace", "rooms", "sid", "told",
-        "turns", "users", "watches",
+        "aside", "behind", "eio_sid", "gone", "has_watched", "inbox", "namespace", "rooms", "sid",
+        "told", "turns", "users", "watches",
     )  # fmt: skip
 
-    def __init__(self, namespace: str, sid: str, eio_sid: str) -> None:
+    def __init__(self, namespace: str, sid: str, eio_sid: str, inbox: Inbox | None = None) -> None:
         self.namespace = namespace
         self.sid = sid
         self.eio_sid = eio_sid
+        self.inbox = inbox
         self.watches: dict[str, tuple[str, ...]] = {}
         self.rooms: Counter[str] = Counter()
         self.users: set[str] = set()
@@ -88,13 +91,13 @@ class Members:
         self._empty_since: dict[str, float] = {}
         self._in_wide_rooms = 0
 
-    def connect(self, namespace: str, sid: str, eio_sid: str) -> Member:
+    def connect(self, namespace: str, sid: str, eio_sid: str, inbox: Inbox | None = None) -> Member:
         """Return the member for a connected client, a new one the first time."""
         with self._lock:
             key = (namespace, sid)
             member = self._by_sid.get(key)
             if member is None:
-                member = self._by_sid[key] = Member(namespace, sid, eio_sid)
+                member = self._by_sid[key] = Member(namespace, sid, eio_sid, inbox)
                 self._by_connection.setdefault(eio_sid, set()).add(member)
             return member
 

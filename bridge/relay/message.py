@@ -78,6 +78,15 @@ class Message:
         """The last seq that was told before this message."""
         return self.seq - 1 if self.kind == EVENT else self.seq
 
+    def content(self) -> tuple[str, dict[str, Any]]:
+        """Return the name and the payload.
+
+        Raises:
+            ValueError: it is no JSON, for nobody has parsed it before.
+        """
+        name, payload = json.loads(self._array)
+        return name, payload
+
     def packet(self, namespace: str) -> Any:
         """Return the Engine.IO packet for clients of a namespace, the same for all of them."""
         packet = self._packets.get(namespace)

@@ -102,6 +102,11 @@ class Relay:
         """See `Subscriber.heard_seconds`."""
         return self._subscriber.heard_seconds
 
+    @property
+    def deliveries(self) -> tuple[int, int]:
+        """How many messages of jobs went to clients, and how many were left out for slow ones."""
+        return self._fanout.delivered, self._fanout.left_out
+
     def watch(
         self,
         member: Member,
@@ -151,7 +156,7 @@ class Relay:
 
     def _leave(self, member: Member, rooms: Iterable[str]) -> None:
         for room in rooms:
-            if not member.gone:
+            if not member.gone and member.inbox is None:
                 self._server.leave_room(member.sid, room, namespace=member.namespace)
 
     def _enter(
@@ -159,7 +164,7 @@ class Relay:
     ) -> list[Ticket]:
         if not self.members.enter(member, watch, rooms, ends):
             return []
-        for room in rooms:
+        for room in rooms if member.inbox is None else ():
             # Other processes emit to it by python-socketio's own means. It may be gone by now.
             with contextlib.suppress(KeyError, ValueError):
                 self._server.enter_room(member.sid, room, namespace=member.namespace)
