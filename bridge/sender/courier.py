@@ -8,7 +8,8 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -111,6 +112,8 @@ class Courier:
         self._in_flight: _Batch | None = None
         self._ended: deque[_Ended] = deque(maxlen=ENDS_KEPT)
         self._backoff = BACKOFF_FIRST
+        self._trip_began: float | None = None
+        self._trip_seconds = 0.0
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self.down = False
@@ -128,6 +131,12 @@ class Courier:
                     self._thread.start()
         if not self._wake.is_set():
             self._wake.set()
+
+    def answers_within(self, seconds: float) -> bool:
+        """Whether there is hope of an answer in that time, by how long others take or took."""
+        began = self._trip_began
+        under_way = 0.0 if began is None else time.monotonic() - began
+        return not self.down and max(under_way, self._trip_seconds) <= seconds
 
     @property
     def busy(self) -> bool:
@@ -163,7 +172,8 @@ class Courier:
         if self._in_flight is None:
             self._in_flight = self._gather()
         while self._in_flight is not None:
-            receipts = self._sink.publish(self._in_flight.publications())
+            with self._trip():
+                receipts = self._sink.publish(self._in_flight.publications())
             self._came_back()
             refused = self._settle(self._in_flight, receipts)
             self._in_flight = None
@@ -176,12 +186,23 @@ class Courier:
         with self.settled:
             self.settled.notify_all()
 
+    @contextmanager
+    def _trip(self) -> Iterator[None]:
+        """Note how long a way to the queue and back takes."""
+        self._trip_began = began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._trip_began = None
+            self._trip_seconds = time.monotonic() - began
+
     def _renew_lease(self) -> None:
         now = time.monotonic()
         if now < self._renew_at or not self._lanes.executing():
             return
         seconds = self._settings.lease
-        self._sink.journal.renew([self._lease], seconds)
+        with self._trip():
+            self._sink.journal.renew([self._lease], seconds)
         self._renew_at = now + seconds / RENEWALS
 
     def _ask_after(self) -> None:
@@ -201,7 +222,8 @@ class Courier:
         lanes = silent + [each.lane for each in ended]
         if not lanes:
             return
-        standings = self._sink.journal.standings([lane.job for lane in lanes])
+        with self._trip():
+            standings = self._sink.journal.standings([lane.job for lane in lanes])
         for lane, standing in zip(lanes, standings, strict=True):
             lane.heard_at = now
             if standing.cancel:

@@ -36,6 +36,8 @@ class Lanes:
         self._lock = lock
         self._counters = counters
         self._lanes: dict[str, Lane] = {}
+        #: Those of jobs that don't run here, by the same keys.
+        self._elsewhere: dict[str, Lane] = {}
         self._events_waiting = 0
 
     def __len__(self) -> int:
@@ -56,14 +58,15 @@ class Lanes:
             lane = Lane(key, job, source)
             if key in self._lanes:
                 lane.key = f"{key}#{id(lane)}"
-            self._lanes[lane.key] = lane
+            self._add(lane)
             self._bound()
             return lane
 
     def restore(self, lane: Lane) -> None:
         """Take back a lane that was done, to be told again."""
         with self._lock:
-            self._lanes.setdefault(lane.key, lane)
+            if lane.key not in self._lanes:
+                self._add(lane)
 
     def event(self, publication: Publication) -> None:
         """Add an event; with too many waiting the lane's oldest is dropped and counted."""
@@ -112,7 +115,7 @@ class Lanes:
         with self._lock:
             for lane in list(self._lanes.values()):
                 if lane.done and id(lane) not in except_these:
-                    self._lanes.pop(lane.key, None)
+                    self._remove(lane)
 
     def interval(self, lane: Lane) -> float:
         """Seconds between a lane's states, by whether anybody listens."""
@@ -140,14 +143,23 @@ class Lanes:
         """Whether something waits that should not wait for its pace; the lock is held already."""
         return any(lane.events or (lane.urgent and lane.changed) for lane in self._lanes.values())
 
+    def _add(self, lane: Lane) -> None:
+        self._lanes[lane.key] = lane
+        if lane.source is not None and not isinstance(lane.source, LiveSource):
+            self._elsewhere[lane.key] = lane
+
+    def _remove(self, lane: Lane) -> None:
+        self._lanes.pop(lane.key, None)
+        self._elsewhere.pop(lane.key, None)
+
     def _bound(self) -> None:
-        """Drop states of jobs that don't run here, the oldest unfinished first."""
+        """Drop the oldest state of a job that doesn't run here, or no longer."""
         if len(self._lanes) <= self._settings.outbox_jobs:
             return
-        idle = [lane for lane in self._lanes.values() if lane.source and lane.source.finished()]
-        victim = next((lane for lane in idle if not isinstance(lane.source, LiveSource)), None)
-        victim = victim or next(iter(idle), None)
+        # The first of each is looked for, and not all of them: a task's start waits meanwhile.
+        ended = (lane for lane in self._lanes.values() if lane.source and lane.source.finished())
+        victim = next(iter(self._elsewhere.values()), None) or next(ended, None)
         if victim is not None:
-            del self._lanes[victim.key]
+            self._remove(victim)
             self._events_waiting -= len(victim.events)
             self._counters.states_dropped += 1

@@ -7,8 +7,6 @@ was stored, what became of an exception (a retry, a failure), and what happened 
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 import weakref
 from datetime import datetime, timezone
@@ -30,7 +28,7 @@ from bridge.rooms import check_job_id
 from bridge.sender.lane import AmendedSource, FixedSource
 from bridge.sender.process import flush_all, open_emitter, outbox_of, settings_of
 from bridge.sender.progress import Progress, describe_error, open_progress
-from bridge.sender.pulse import Pulse, vouch_from_outside
+from bridge.sender.pulse import Pulse, Voucher
 from bridge.sender.run import HEADER, RUN, Run, header_of, new_run_id, read_header
 
 #: The attribute by which a decorated function, and so its task's ``run``, is known.
@@ -38,7 +36,7 @@ MARK: Final = "__push_progress__"
 #: The attribute of a task's request that holds its open progress.
 OPEN: Final = "bridge_progress"
 #: Processes that vouch for this one, as long as it lives.
-_vouchers: Final[list[subprocess.Popen[bytes]]] = []
+_vouchers: Final[list[Voucher]] = []
 #: What the worker has received and not done with: Celery's requests, for telling which run failed.
 _received: weakref.WeakSet[Any] = weakref.WeakSet()
 _REPLACED: Final = "Replaced by new task"
@@ -250,7 +248,7 @@ def _worker_is_ready(sender: Any = None, **_: Any) -> None:
     if type(pool).__module__ == "celery.concurrency.prefork":
         Pulse(settings, lambda: [child.pid for child in list(pool._pool._pool)]).start()
         return
-    _vouchers.append(vouch_from_outside(settings, os.getpid()))
+    _vouchers.append(Voucher(settings))
 
 
 @signals.worker_process_shutdown.connect(weak=False)
@@ -258,4 +256,4 @@ def _worker_is_ready(sender: Any = None, **_: Any) -> None:
 def _process_ends(**_: Any) -> None:
     flush_all()
     for voucher in _vouchers:
-        voucher.terminate()
+        voucher.stop()

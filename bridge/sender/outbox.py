@@ -71,10 +71,13 @@ class Outbox:
         self.courier.kick()
 
     def wait_acknowledged(self, lane: Lane, seconds: float) -> None:
-        """Wait until the journal answered to the lane's first state; not while it is away."""
+        """Wait until the journal answered to the lane's first state.
+
+        Not while it is away, nor where its answers take longer than that anyway.
+        """
         end = time.monotonic() + seconds
         with self.courier.settled:
-            while not (lane.acknowledged or lane.stale or self.down):
+            while not (lane.acknowledged or lane.stale) and self.courier.answers_within(seconds):
                 left = end - time.monotonic()
                 if left <= 0:
                     return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from bridge.errors import QueueUnavailable
 from bridge.journal import RedisJournal, connect
 from bridge.sender.lease import RENEWALS, lease_of
 from bridge.settings import Settings
+
+_log = logging.getLogger("bridge.sender")
 
 
 class Pulse:
@@ -47,7 +50,10 @@ class Pulse:
     def run(self) -> None:
         """Vouch until stopped."""
         while not self._stopped.is_set():
-            self.beat()
+            try:
+                self.beat()
+            except Exception:  # noqa: BLE001 - the next beat may do better
+                _log.exception("a beat failed")
             self._stopped.wait(self._seconds / RENEWALS)
 
     def beat(self) -> None:
@@ -60,15 +66,43 @@ class Pulse:
             self._journal.renew(living, self._seconds)
 
 
-def vouch_from_outside(settings: Settings, pid: int) -> subprocess.Popen[bytes]:
-    """Start the small process that vouches for this one until it has ended."""
+class Voucher:
+    """The small process that vouches for this one, from outside, until it has ended.
+
+    If it dies, a thread starts another.
+
+    Args:
+        settings: as for `Pulse`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stopped = threading.Event()
+        self.process = _start(settings, os.getpid())
+        threading.Thread(target=self._look_after, name="celery-bridge-voucher", daemon=True).start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._stopped.set()
+        self.process.terminate()
+
+    def _look_after(self) -> None:
+        # Asking now and then, because waiting for a process would block a green worker's loop.
+        while not self._stopped.wait(self._settings.lease / RENEWALS):
+            code = self.process.poll()
+            if code is not None:
+                _log.warning("the process that vouches for this one ended (%s): starting it", code)
+                self.process = _start(self._settings, os.getpid())
+
+
+def _start(settings: Settings, pid: int) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-m", "bridge.sender.pulse", str(pid)], stdin=subprocess.PIPE
     )
     assert process.stdin is not None
     given = {**asdict(settings), "secret_key": ()}  # it signs nothing
     process.stdin.write(json.dumps(given).encode() + b"\n")
-    process.stdin.flush()
+    process.stdin.close()
     return process
 
 

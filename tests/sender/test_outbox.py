@@ -293,6 +293,17 @@ def test_states_of_jobs_elsewhere_are_bounded(queue: Queue) -> None:
         outbox.put(f"j{number}", FixedSource(record))
     assert len(outbox.lanes) <= 6
     assert outbox.counters.states_dropped >= 14
+    running = run_in(outbox, "running")
+    outbox.open(running)
+    for number in range(20):
+        ended = run_in(outbox, f"ended{number}")
+        outbox.open(ended)
+        ended.finish("SUCCESS")
+    assert len(outbox.lanes) <= 6
+    queue.away = False
+    assert outbox.flush(10)
+    assert queue.states("running") == ["STARTED"]
+    assert queue.states("ended19") == ["SUCCESS"]
 
 
 def test_the_pace_follows_who_watches(queue: Queue) -> None:
@@ -409,6 +420,17 @@ def test_waiting_for_the_start_ends_when_the_queue_is_known_to_be_away(
     begun = time.monotonic()
     outbox.wait_acknowledged(lane, 30)
     assert time.monotonic() - begun < 20
+
+
+def test_nobody_waits_for_a_queue_whose_answers_take_too_long(outbox: Outbox, queue: Queue) -> None:
+    queue.gate.clear()
+    outbox.wait_acknowledged(outbox.open(run_in(outbox, "first")), 0.05)
+    assert not outbox.courier.answers_within(0.05)
+    assert outbox.courier.answers_within(60)
+    queue.gate.set()
+    assert outbox.flush(5)
+    outbox.wait_acknowledged(outbox.open(run_in(outbox, "second")), 5)
+    assert queue.states("second") == ["STARTED"]
 
 
 def test_events_to_a_sid_go_past_the_journal_in_order(outbox: Outbox, queue: Queue) -> None:
