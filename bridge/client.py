@@ -123,18 +123,23 @@ class Watch:
     ) -> None:
         self.close()
 
-    def cancel(self) -> None:
+    def cancel(self, *, terminate: bool = False) -> None:
         """Ask the job to stop; it has stopped when its state is REVOKED.
 
         Any thread may call it while the watch is iterated.
 
+        Args:
+            terminate: have Celery end the process that executes it, too, for a task that never
+                looks; the node needs a Celery app for that.
+
         Raises:
             Refused: the node says no: `Forbidden` or `Expired` (permission to watch is not
-                permission to cancel), `Finished`, `UnknownJob`; `Unavailable` without an answer.
+                permission to cancel), `Finished`, `UnknownJob`, `BadRequest` (it has no Celery
+                app); `Unavailable` without an answer.
         """
         if not self._client.connected:
             self._connect()
-        answer = self._ask("cancel", {"job": self._job})
+        answer = self._ask("cancel", {"job": self._job, "terminate": terminate})
         if answer is None:
             raise Unavailable("the node did not answer to cancel")
         if not answer.get("ok"):

@@ -39,7 +39,7 @@ def create_app(
     app.extensions["demo-settings"] = demo_settings
     app.extensions["demo-catalog"] = catalog(demo_settings.folders)
     app.extensions["demo-uploads"] = Uploads(demo_settings.uploads)
-    app.extensions["demo-celery"] = demo.make_client(bridge.settings)
+    app.extensions["demo-celery"] = bridge.celery = demo.make_client(bridge.settings)
     use_sessions(app, bridge.settings, accounts=demo_settings.accounts)
     app.add_template_filter(job_page.clock, "clock")
     app.context_processor(lambda: {"visitor": visitor_or_none(), "sign_in": demo_settings.accounts})

@@ -23,6 +23,7 @@ from bridge.relay.permission import Grant, Hearing, Permission
 from bridge.relay.reader import Request
 from bridge.relay.relay import Relay
 from bridge.relay.requests import Cancel, WatchJobs, WatchRoom
+from bridge.relay.termination import Termination
 from bridge.rooms import ALL_JOBS, job_room, root_room, user_room
 from bridge.settings import Settings
 from bridge.tokens import CANCEL, WATCH
@@ -58,6 +59,7 @@ class Answers:
         permission: decides who may.
         settings: how many things one client may watch, and how many clients a user may have.
         callers: tells who the client of a connection is.
+        termination: the hard way to stop a job.
     """
 
     def __init__(
@@ -66,7 +68,9 @@ class Answers:
         permission: Permission,
         settings: Settings,
         callers: Callable[[str], Caller],
+        termination: Termination,
     ) -> None:
+        self._termination = termination
         self._relay = relay
         self._permission = permission
         self._max_watches = settings.max_watches
@@ -118,10 +122,13 @@ class Answers:
         """Ask a job to stop.
 
         Raises:
-            Refused: no permission, unknown job, ended job, or the journal can't be reached.
+            Refused: no permission, unknown job, ended job, the journal or Celery's broker can't be
+                reached, or it is to be terminated and this node has no Celery app.
         """
         with self._counting(), self._permission.hear(request.token, caller) as hearing:
             grant = hearing.job(CANCEL, request.job, _Looks(self._read, [request.job]))
+            if request.terminate:
+                self._termination.check()
             try:
                 outcome = self._relay.reader.cancel(request.job)
             except QueueUnavailable as error:
@@ -134,6 +141,8 @@ class Answers:
                 raise UnknownJob("the journal knows nothing of this job")
             if outcome == "finished":
                 raise Finished("this job has ended already")
+            if request.terminate:
+                self._termination.terminate(request.job)
         self._relay.counters.add("cancel")
         return {"ok": True}
 

@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, request
 from flask_socketio import SocketIO
@@ -34,9 +34,13 @@ from bridge.relay.permission import Permission
 from bridge.relay.relay import Relay
 from bridge.relay.requests import DEFAULT_LIMIT
 from bridge.relay.streams import Streams
+from bridge.relay.termination import Termination
 from bridge.rooms import check_job_id, check_user_id
 from bridge.settings import NOT_TEXT, Settings
 from bridge.tokens import WATCH, Tokens
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 EXTENSION: Final = "celery-bridge"
 _MIN_KEY_CHARS: Final = 16
@@ -69,6 +73,9 @@ class Bridge:
             of it; ``watch`` or ``cancel``. Called in the request context of the connection, only
             for pages of this node's own origin, and only where no token allows it. For a user's
             room the job has nothing but its ``user``. Ready: `bridge.relay.authorize.owner_only`.
+        celery: the Celery app whose workers do the jobs, or one that reaches their broker. With it,
+            who may cancel a job may also have it terminated; and its result backend is asked for
+            ends that the journal doesn't know, unless RESULT_BACKEND names one.
         **settings: any setting by its name in small letters; see `bridge.settings.Settings`.
 
     Raises:
@@ -80,8 +87,13 @@ class Bridge:
     socketio: SocketIO
 
     def __init__(
-        self, app: Flask | None = None, authorize: Authorize | None = None, **settings: Any
+        self,
+        app: Flask | None = None,
+        authorize: Authorize | None = None,
+        celery: Celery | None = None,
+        **settings: Any,
     ) -> None:
+        self.celery = celery
         self._given = settings
         self._authorize = authorize
         self._lock = threading.Lock()
@@ -262,12 +274,13 @@ class Bridge:
             # Else the base channel is heard only from the first connection on.
             server.manager_initialized = True
             server.manager.initialize()
-        relay = Relay(self.settings, server)
+        relay = Relay(_with_backend(self.settings, self.celery), server)
         if self._made_socketio:
             server.manager.on_malformed = lambda: relay.counters.add("queue.base")
         gate = Gate(self.settings, server, relay, whole=self._made_socketio)
         permission = Permission(self.settings, self.tokens, Sessions(self._app, self._authorize))
-        answers = Answers(relay, permission, self.settings, gate.caller)
+        termination = Termination(self.celery)
+        answers = Answers(relay, permission, self.settings, gate.caller, termination)
         relay.chores += [gate.end_quiet, gate.links.tend]
         relay.start()
         _log.info("the relay runs in process %d, %s mode", os.getpid(), self.async_mode)
@@ -286,17 +299,30 @@ class Bridge:
             _log.warning("BRIDGE_PUBLIC is on: everybody may watch every job, without a token")
 
 
-def init_app(app: Flask, authorize: Authorize | None = None, **settings: Any) -> Bridge:
+def init_app(
+    app: Flask,
+    authorize: Authorize | None = None,
+    celery: Celery | None = None,
+    **settings: Any,
+) -> Bridge:
     """Add the bridge to an application.
 
     Args:
-        app: the application; authorize: as for `Bridge`.
+        app: the application; authorize, celery: as for `Bridge`.
         **settings: as for `Bridge`.
 
     Returns:
         The bridge; also in ``app.extensions["celery-bridge"]``.
     """
-    return Bridge(app, authorize, **settings)
+    return Bridge(app, authorize, celery, **settings)
+
+
+def _with_backend(settings: Settings, celery: Celery | None) -> Settings:
+    """Fill in a Celery app's result backend; answers by RPC are for who sent the task only."""
+    backend = celery.conf.result_backend if celery is not None else None
+    if settings.result_backend or not backend or backend.startswith("rpc"):
+        return settings
+    return dataclasses.replace(settings, result_backend=backend)
 
 
 def _settings(app: Flask, given: Mapping[str, Any]) -> Settings:

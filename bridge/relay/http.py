@@ -92,7 +92,8 @@ def make_blueprint(
 
     @routes.post("/bridge/jobs/<job>/cancel")
     def cancel(job: str) -> Response:
-        return jsonify(serving().answers.cancel(Cancel(_job(job), _token()), caller()))
+        asked = Cancel(_job(job), _token(), _terminate())
+        return jsonify(serving().answers.cancel(asked, caller()))
 
     @routes.get(f"/bridge/{_WIDGET}.js")
     def widget() -> Response:
@@ -155,6 +156,13 @@ def _seq(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_SEQ))):
         raise BadRequest(f"{name}: a whole number from 0 to 2^53 is needed")
     return seq_number(int(text))
+
+
+def _terminate() -> bool:
+    text = request.args.get("terminate", "false")
+    if text not in ("true", "false"):
+        raise BadRequest("terminate: true or false is needed")
+    return text == "true"
 
 
 def _token() -> str | None:

@@ -57,10 +57,15 @@ class WatchRoom:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Ask a job to stop."""
+    """Ask a job to stop.
+
+    Attributes:
+        terminate: end the process that executes it, too.
+    """
 
     job: str
     token: str | None
+    terminate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +133,12 @@ def cancel_request(arguments: tuple[Any, ...]) -> Cancel:
     """Check the arguments of ``cancel``."""
     data = _one_object(arguments)
     _only(data, "job", "token", "terminate")
-    if data.get("terminate", False) is not False:
-        raise BadRequest("terminate is not possible here: this node has no Celery app")
     if "job" not in data:
         raise BadRequest("job is missing")
-    return Cancel(_job(data["job"]), _token(data))
+    terminate = data.get("terminate", False)
+    if not isinstance(terminate, bool):
+        raise BadRequest(f"terminate is {_shown(terminate)}: true or false is needed")
+    return Cancel(_job(data["job"]), _token(data), terminate)
 
 
 def seq_number(value: object) -> int:

@@ -12,6 +12,7 @@ import weakref
 from datetime import datetime, timezone
 from typing import Any, Final
 
+from billiard.process import current_process
 from celery import current_app, current_task, signals
 from celery.exceptions import Ignore, Reject, Retry
 
@@ -165,11 +166,19 @@ def _ran(sender: Any = None, state: str | None = None, **_: Any) -> None:
         progress.finish(RETRY if outcome.args[1] else FAILURE, error=outcome)
     elif isinstance(outcome, Ignore):
         _settle_ignored(progress, sender, outcome)
+    elif isinstance(outcome, SystemExit | KeyboardInterrupt) and _is_child():
+        # This process ends of it, and the parent knows why: terminated, lost, to be redelivered.
+        return
     elif outcome is not None:
         progress.finish(FAILURE, error=outcome)
     else:
         progress.finish(SUCCESS, result=progress.returned)
     progress.raised = None
+
+
+def _is_child() -> bool:
+    """Whether this is a child of a prefork worker."""
+    return bool(current_process().name != "MainProcess")
 
 
 def _settle_ignored(progress: Progress, task: Any, outcome: Ignore) -> None:

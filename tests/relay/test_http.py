@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
 import pytest
+from celery import Celery
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -130,6 +132,40 @@ def test_unknown_job_is_told_to_who_may(web: FlaskClient, own_worker: Worker) ->
 
     assert web.get(f"/bridge/jobs/never?token={token}").status_code == 404
     assert web.post(f"/bridge/jobs/never/cancel?token={token}").status_code == 404
+
+
+def test_terminating_needs_a_celery_app(
+    web: FlaskClient, own_worker: Worker, bridge: Bridge, job: str
+) -> None:
+    own_worker.state(job, "STARTED")
+    token = own_worker.tokens.issue(jobs=job, actions=["cancel"])
+    address = f"/bridge/jobs/{job}/cancel?token={token}&terminate="
+    assert web.post(address + "maybe").status_code == 400
+    refused = web.post(address + "true")
+    assert (refused.status_code, refused.get_json()["error"]) == (400, "bad_request")
+    assert "Bridge(app, celery=...)" in refused.get_json()["message"]
+    assert web.post(f"/bridge/jobs/{job}/cancel?terminate=true").status_code == 403
+    assert not own_worker.journal.standings([job])[0].cancel
+    assert web.post(address + "false").status_code == 200
+
+
+def test_terminating_over_a_broker_that_is_away_is_told(
+    settings: Settings, own_worker: Worker, job: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        broker = f"redis://127.0.0.1:{hole.getsockname()[1]}/0"
+        bridge = Bridge(
+            Flask(__name__), celery=Celery("away", broker=broker, set_as_current=False),
+            message_queue=settings.message_queue, channel=settings.channel,
+            secret_key=settings.secret_key, async_mode="threading",
+        )  # fmt: skip
+        own_worker.state(job, "STARTED")
+        token = own_worker.tokens.issue(jobs=job, actions=["cancel"])
+        web = bridge._app.test_client()
+        answer = web.post(f"/bridge/jobs/{job}/cancel?token={token}&terminate=true")
+        bridge.stop()
+    assert (answer.status_code, answer.get_json()["error"]) == (503, "unavailable")
+    assert own_worker.journal.standings([job])[0].cancel, "it was asked to stop all the same"
 
 
 def test_cancel(web: FlaskClient, own_worker: Worker, job: str) -> None:
