@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -51,6 +51,8 @@ class RedisServer:
     """A private redis-server that a test may stop, kill and start again."""
 
     program = "redis-server"
+    #: Variables of its own.
+    environ: Mapping[str, str] = {}
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
@@ -71,7 +73,7 @@ class RedisServer:
         self.process = subprocess.Popen(
             [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
              "--appendonly", "no", "--dir", str(self.folder), *self.options],
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, env={**os.environ, **self.environ},
         )  # fmt: skip
         wait_until(self._answers, what="redis-server")
 

@@ -116,6 +116,7 @@ class Courier:
         self._trip_seconds = 0.0
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._told_dropped = 0
         self.down = False
         self.settled = threading.Condition(lock)
         self.calls: deque[Call] = deque()
@@ -154,6 +155,20 @@ class Courier:
             except Exception:  # noqa: BLE001 - the thread must outlive whatever it met
                 _log.exception("the sender thread met an error, drops what it sent, and goes on")
                 self._drop_in_flight()
+            self.tell_dropped()
+
+    def tell_dropped(self, *, finally_: bool = False) -> None:
+        """Log how much was dropped: the first time, whenever it has doubled, and in the end."""
+        dropped = self._counters.dropped
+        if dropped == self._told_dropped or (dropped < 2 * self._told_dropped and not finally_):
+            return
+        self._told_dropped = dropped
+        _log.warning(
+            "so far %d events and %d states were dropped, the oldest first, because more came than "
+            "is kept for sending (EVENTS_KEPT=%d a job, OUTBOX_JOBS=%d); watchers are told the gap",
+            self._counters.events_dropped, self._counters.states_dropped,
+            self._settings.events_kept, self._settings.outbox_jobs,
+        )  # fmt: skip
 
     def _next_due(self) -> float | None:
         now = time.monotonic()

@@ -21,6 +21,11 @@ class Counters:
     stale: int = 0
     outages: int = 0
 
+    @property
+    def dropped(self) -> int:
+        """What was given up because the outbox holds no more."""
+        return self.events_dropped + self.states_dropped
+
 
 class Lanes:
     """Lanes by their keys, oldest first, bounded. Tasks put in, the courier takes out.

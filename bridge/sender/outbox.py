@@ -89,6 +89,7 @@ class Outbox:
         Returns:
             Whether nothing is left.
         """
+        self.courier.tell_dropped(finally_=True)
         end = time.monotonic() + seconds
         self.courier.kick()
         with self.courier.settled:

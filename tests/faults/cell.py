@@ -13,7 +13,7 @@ from bridge import Job
 from tests.faults.checker import check
 from tests.faults.clients import Recorder
 from tests.faults.evidence import Breach, Evidence
-from tests.faults.stack import Stack
+from tests.faults.stack import Stack, Worker
 
 #: Whether faults take as long as the matrix says, and not only as long as they need.
 LONG = os.environ.get("FAULTS_LONG") == "1"
@@ -41,6 +41,12 @@ class Cell:
         self._recovery: float | None = None
         self._settled = False
         self._jobs: set[str] = set()
+        self._workers: list[Worker] = []
+
+    def start_worker(self, *options: str, **environ: str) -> Worker:
+        """Start a worker that ends with this cell; see `Stack.start_worker`."""
+        self._workers.append(self.stack.start_worker(*options, **environ))
+        return self._workers[-1]
 
     def start(self, task: str, *args: Any, **options: Any) -> Job:
         """Start a job of this cell; see `Stack.start`."""
@@ -94,15 +100,13 @@ class Cell:
         end = time.monotonic() + seconds
         given = {"finals": frozenset(finals), "fault_ended": self.fault_ended, **facts}
         while True:
-            found = [self.stack.evidence(job, **given) for job in jobs]
-            breaches = [breach for each in found for breach in check(each)]
+            found, breaches = self._examined(jobs, given)
             if breaches and time.monotonic() < end:
                 time.sleep(0.1)
                 continue
             if not breaches:
                 time.sleep(_AFTERMATH_SECONDS)
-                found = [self.stack.evidence(job, **given) for job in jobs]
-                breaches = [breach for each in found for breach in check(each)]
+                found, breaches = self._examined(jobs, given)
             assert not breaches, self._report(found, breaches)
             self._recovery = max((_recovery(each) for each in found), default=0.0)
             self._settled = True
@@ -114,6 +118,8 @@ class Cell:
         for recorder in [r for r in self.stack.recorders if r.job in self._jobs]:
             recorder.close()
             self.stack.recorders.remove(recorder)
+        for worker in self._workers:
+            worker.stop()
         if RESULTS is not None:
             line = {
                 "column": self.column, "cell": self.name, "server": self.stack.server,
@@ -121,6 +127,13 @@ class Cell:
             }  # fmt: skip
             with open(RESULTS, "a") as results:
                 results.write(json.dumps(line) + "\n")
+
+    def _examined(
+        self, jobs: Iterable[Job], given: dict[str, Any]
+    ) -> tuple[list[Evidence], list[Breach]]:
+        truths = self.stack.truths()
+        found = [self.stack.evidence(job, truths, **given) for job in jobs]
+        return found, [breach for each in found for breach in check(each)]
 
     def _report(self, found: list[Evidence], breaches: list[Breach]) -> str:
         told = [f"  invariant {b.invariant}, job {b.job}, {b.client or '-'}: {b.what}"

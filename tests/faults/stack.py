@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,8 @@ class Stack:
         server: what is the queue; one that a cell gave is closed by that cell.
         lease: LEASE, in seconds.
         nodes: how many web nodes.
+        redis_options: more of the queue's own options.
+        node_environ: variables of the nodes' own.
         **settings: other settings, by their names in `Settings`.
     """
 
@@ -149,15 +151,17 @@ class Stack:
         lease: float = 2,
         nodes: int = 2,
         redis_options: tuple[str, ...] = (),
+        node_environ: Mapping[str, str] = {},
         **settings: Any,
     ) -> None:
-        if server is RedisServer and shutil.which("redis-server") is None:
+        if shutil.which("redis-server") is None:
             missing("redis-server", "apt-get install redis-server")
         self.folder = folder
-        self.server = next(name for name, kind in SERVERS.items() if kind is server)
+        self.server = "redis-6.2" if issubclass(server, OldRedis) else "redis-7"
         self.lease = lease
         self.channel = f"faults-{uuid.uuid4().hex}"
         self.ledger = folder / "ledger.jsonl"
+        self._node_environ = node_environ
         self.workers: list[Worker] = []
         self.recorders: list[Recorder] = []
         self._given = {f"BRIDGE_{name.upper()}": str(value) for name, value in settings.items()}
@@ -198,7 +202,7 @@ class Stack:
             self._settings(self.node_wires[index].port),
             **{
                 **self._given, "BRIDGE_PORT": str(self.ports[index]),
-                "BRIDGE_RESULT_BACKEND": self._broker(1), **environ,
+                "BRIDGE_RESULT_BACKEND": self._broker(1), **self._node_environ, **environ,
             },
         )  # fmt: skip
 
@@ -252,7 +256,11 @@ class Stack:
 
     def truth(self, job: str) -> ledger.Truth:
         """What a job really did, so far."""
-        return ledger.read(self.ledger).get(job, ledger.Truth())
+        return self.truths().get(job, ledger.Truth())
+
+    def truths(self) -> dict[str, ledger.Truth]:
+        """What every job really did, so far."""
+        return ledger.read(self.ledger)
 
     def stored(self, job: str) -> Stored:
         """What the journal has of a job."""
@@ -265,10 +273,10 @@ class Stack:
             events += reading.events
             since = reading.events[-1]["seq"]
 
-    def evidence(self, job: Job, **facts: Any) -> Evidence:
+    def evidence(self, job: Job, truths: dict[str, ledger.Truth], **facts: Any) -> Evidence:
         """Collect all about a job that its clients watched."""
         return Evidence(
-            job.id, self.truth(job.id),
+            job.id, truths.get(job.id, ledger.Truth()),
             [r.history for r in self.recorders if r.job == job.id],
             self.stored(job.id), lease=self.lease,
             deaths=[death for worker in self.workers for death in worker.deaths],

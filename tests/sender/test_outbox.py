@@ -270,6 +270,33 @@ def test_a_superseded_run_falls_silent(outbox: Outbox, queue: Queue) -> None:
     assert len(queue.log) == count
 
 
+def test_what_is_dropped_is_logged_whenever_it_has_doubled_and_in_the_end(
+    queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = outbox_to(queue, events_kept=1)
+    progress = run_in(outbox)
+    outbox.flush(5)
+
+    def told() -> list[str]:
+        return [r.message.split(" because")[0] for r in caplog.records if "dropped" in r.message]
+
+    def drop(count: int) -> None:
+        queue.gate.clear()
+        before = outbox.counters.events_dropped
+        while outbox.counters.events_dropped < before + count:
+            progress.emit("e")
+        queue.gate.set()
+        wait_until(lambda: not outbox.courier.busy and not outbox.lanes.unsent())
+
+    for count, lines in ((2, 1), (1, 1), (3, 2)):
+        drop(count)
+        wait_until(lambda lines=lines: len(told()) == lines, what=str(told()))
+    drop(1)
+    outbox.flush(5)
+    assert told()[-1].startswith("so far 7 events and 0 states were dropped")
+    assert len(told()) == 3
+
+
 def test_events_are_bounded_the_oldest_go_and_the_hole_is_told(queue: Queue) -> None:
     outbox = outbox_to(queue, events_kept=10)
     queue.gate.clear()
