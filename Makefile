@@ -64,8 +64,8 @@ check-widget: env
 check-release: env
 	@$(BIN)/python -m pytest -q tests/architecture/test_release.py
 
-bench: env  ## the benchmarks, one after the other
-	@$(BIN)/python benchmarks/worker_cost.py --results benchmarks/results.md
+bench: env  ## the benchmarks, one after the other; ONLY=fanout,joins picks some, ROUNDS=5
+	@$(BIN)/python -m benchmarks --only "$(ONLY)" --rounds $(or $(ROUNDS),5)
 
 build: env  ## the wheel and the source archive, in dist/
 	@$(BIN)/python -m build --no-isolation --skip-dependency-check

@@ -1,28 +1,21 @@
-"""What one step of a task costs in the worker: ours and what a user would pick instead.
+"""What one step of a task costs in the worker: ours and what a user would pick. Goals 9 and 10.
 
-Run by `make bench`; see benchmarks/README.md for how to read it. Each contestant runs the same bare
-loop in turn, several rounds; from each round the bare loop's own time is taken off, and what is
-printed is the ratio to tqdm in the same round: its median and its range.
+Each contestant runs the same bare loop in turn, several rounds; from each round the bare loop's own
+time is taken off.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import io
-import platform
-import statistics
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import track as rich_track
 from tqdm import tqdm
 
+from benchmarks.machine import private_redis
+from benchmarks.report import Subject, ratios, spread
 from bridge.sender.events import events_of
 from bridge.sender.outbox import Outbox
 from bridge.sender.process import open_emitter
@@ -31,6 +24,7 @@ from bridge.sender.run import Run
 from bridge.settings import Settings
 
 Loop = Callable[[int], None]
+STEPS = 1_000_000
 DEAD_QUEUE = "redis://127.0.0.1:1/0"
 
 
@@ -108,77 +102,39 @@ def measure(loops: dict[str, Loop], steps: int, rounds: int) -> dict[str, list[f
     return costs
 
 
-def table(title: str, costs: dict[str, list[float]], peer: str) -> list[str]:
-    lines = [
-        f"### {title}",
-        "",
-        f"| contestant | ns a step | ratio to {peer} | range |",
-        "|---|---|---|---|",
-    ]
-    for name, each in costs.items():
-        ratios = [ours / theirs for ours, theirs in zip(each, costs[peer], strict=True)]
-        lines.append(
-            f"| {name} | {statistics.median(each):.0f} | {statistics.median(ratios):.2f} "
-            f"| {min(ratios):.2f} to {max(ratios):.2f} |"
-        )
-    return [*lines, ""]
+def run(rounds: int) -> Subject:
+    subject = Subject("worker_cost", "What one step of a task costs in the worker")
+    with private_redis() as live:
+        opened = {
+            name: opener(Settings.load({"message_queue": url, "channel": "bench"}, environ={}))
+            for name, url in {"queue dead": DEAD_QUEUE, "queue live": live}.items()
+        }
+        track: dict[str, Loop] = {"tqdm": with_tqdm, "rich.progress.track": with_rich}
+        update: dict[str, Loop] = {"tqdm's update": with_tqdm_update}
+        for name, open_progress in opened.items():
+            track[f"progress.track, {name}"] = tracking(open_progress)
+            update[f"progress.update, {name}"] = updating(open_progress)
+        tracked = measure(track, STEPS, rounds)
+        updated = measure(update, STEPS, rounds)
+    tell(subject, "A step of a loop, nanoseconds", tracked, "tqdm")
+    tell(subject, "One update by hand, nanoseconds", updated, "tqdm's update")
+    for name in opened:
+        ours = tracked[f"progress.track, {name}"]
+        for peer, limit in (("tqdm", 0.4), ("rich.progress.track", 0.6)):
+            subject.goal(
+                9, f"a tracked step, to {peer}, {name}", limit, ratios(ours, tracked[peer])
+            )
+        ours = [each / 1000 for each in updated[f"progress.update, {name}"]]
+        subject.goal(10, f"update(), microseconds, {name}", 1.0, ours)
+    return subject
 
 
-def main(arguments: Iterable[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--queue", help="URL of a live Redis; default: a private one is started")
-    parser.add_argument("--steps", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--results", type=Path, help="write the tables to this file, too")
-    given = parser.parse_args(arguments)
-    with contextlib.ExitStack() as stack:
-        live = given.queue or stack.enter_context(private_redis())
-        text = report(given, {"queue dead": DEAD_QUEUE, "queue live": live})
-    print(text)
-    if given.results:
-        given.results.write_text(f"# Results\n\nMade by `make bench`.\n\n{text}")
-
-
-@contextlib.contextmanager
-def private_redis() -> Iterator[str]:
-    """A redis-server for this run only; its URL."""
-    with tempfile.TemporaryDirectory() as folder:
-        address = f"{folder}/redis.sock"
-        server = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", address, "--save", ""],
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            while not Path(address).exists():
-                if server.poll() is not None:
-                    raise SystemExit("redis-server did not start")
-                time.sleep(0.01)
-            yield f"unix://{address}"
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def report(given: argparse.Namespace, queues: dict[str, str]) -> str:
-    """Measure all contestants; the tables."""
-    opened = {
-        name: opener(Settings.load({"message_queue": url, "channel": "bench"}, environ={}))
-        for name, url in queues.items()
-    }
-    track: dict[str, Loop] = {"tqdm": with_tqdm, "rich.progress.track": with_rich}
-    update: dict[str, Loop] = {"tqdm": with_tqdm_update}
-    for name, open_progress in opened.items():
-        track[f"progress.track, {name}"] = tracking(open_progress)
-        update[f"progress.update, {name}"] = updating(open_progress)
-    lines = [
-        f"Python {platform.python_version()}, tqdm {version('tqdm')}, rich {version('rich')}, "
-        f"celery-bridge {version('celery-bridge')}; {given.steps} steps, {given.rounds} rounds.",
-        "",
-        *table("A step of a loop", measure(track, given.steps, given.rounds), "tqdm"),
-        *table("One update by hand", measure(update, given.steps, given.rounds), "tqdm"),
-    ]
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    main()
+def tell(subject: Subject, title: str, costs: dict[str, list[float]], peer: str) -> None:
+    subject.table(
+        title,
+        ["contestant", "ns", f"ratio to {peer}"],
+        [
+            [name, spread(each, 0), spread(ratios(each, costs[peer]))]
+            for name, each in costs.items()
+        ],
+    )

@@ -19,6 +19,8 @@ from bridge.errors import SettingsError
 PREFIX = "BRIDGE_"
 QUEUE_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+sentinel")
 ASYNC_MODES = ("eventlet", "gevent", "threading")
+#: How messages reach WebSockets: written straight to them, or by Engine.IO's own writers.
+DIRECT = "direct"
 SECRET_HINT = (
     "no secret is set, so no token can be signed: make one with "
     "`python -c 'import secrets; print(secrets.token_urlsafe(32))'` and set BRIDGE_SECRET_KEY "
@@ -205,6 +207,7 @@ class Settings:
     namespace: str = _setting("/bridge", _namespace)
     secret_key: tuple[str, ...] = _setting((), _secrets, secret=True)
     async_mode: str = _setting("eventlet", _choice(*ASYNC_MODES))
+    fanout: str = _setting(DIRECT, _choice(DIRECT, "plain"))
     host: str = _setting("127.0.0.1", _text)
     port: int = _setting(5000, _number(int, 0, 65535, "0 finds a free one"))
     cors_origins: tuple[str, ...] = _setting((), _origins)

@@ -277,11 +277,11 @@ class Bridge:
         relay = Relay(_with_backend(self.settings, self.celery), server)
         if self._made_socketio:
             server.manager.on_malformed = lambda: relay.counters.add("queue.base")
-        gate = Gate(self.settings, server, relay, whole=self._made_socketio)
+        gate = Gate(self.settings, server, relay, whole=self._made_socketio, mode=self.async_mode)
         permission = Permission(self.settings, self.tokens, Sessions(self._app, self._authorize))
         termination = Termination(self.celery)
         answers = Answers(relay, permission, self.settings, gate.caller, termination)
-        relay.chores += [gate.end_quiet, gate.links.tend]
+        relay.chores.append(gate.tend)
         relay.start()
         _log.info("the relay runs in process %d, %s mode", os.getpid(), self.async_mode)
         self._warn()

@@ -1,8 +1,10 @@
-"""From a message to the sockets of its members: the plain path.
+"""From a message to the sockets of its members.
 
-One encoded packet is put into the queue of each member's Engine.IO socket, whose writer sends it.
-A socket that doesn't keep up is sent nothing more of a job until it has drained; what it missed is
-then read from the journal, so it holds a bounded tail and gets the newest state.
+A message is framed once, and its frame goes to the outlet of each member's WebSocket. Where there
+is no outlet (the client polls, or Engine.IO's own way is used), one encoded packet is put into the
+queue of each member's Engine.IO socket, whose writer sends it. A socket that doesn't keep up is
+sent nothing more of a job until it has drained; what it missed is then read from the journal, so it
+holds a bounded tail and gets the newest state.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from engineio.packet import MESSAGE, Packet
 
 from bridge.relay.members import Member
 from bridge.relay.message import Message, event_head
+from bridge.relay.outlet import SLOW_BYTES, Outlet
 
-#: A socket with so many packets waiting is slow; with so few it has drained.
+#: A queue with so many packets waiting is slow; with so few it has drained.
 SLOW_PACKETS: Final = 128
 DRAINED_PACKETS: Final = 16
 
@@ -40,35 +43,41 @@ class Fanout:
 
     def deliver(self, message: Message, members: Iterable[Member]) -> None:
         """Send a live message to members, each as its state allows."""
-        job = message.job
+        namespace, frame, written = "", b"", 0
         for member in members:
-            aside = member.aside.get(job)
-            if aside is not None:
-                aside.add(message)
-            elif job not in member.behind and not _knows(member, message):
+            if (member.aside or member.behind or member.told) and _waits(member, message):
+                continue
+            outlet = member.outlet
+            if outlet is None or outlet.size > SLOW_BYTES:
                 self.push(member, message)
+                continue
+            if member.namespace != namespace:
+                namespace = member.namespace
+                frame = message.frame(namespace)
+            outlet.add(frame)
+            written += 1
+        self.delivered += written
 
     def push(self, member: Member, message: Message) -> bool:
-        """Put a message into a member's socket; False if it is slow and was left behind."""
+        """Send a member a message; False if it is slow and was left behind."""
+        queue = self._queue(member)
         if member.inbox is not None:
             member.inbox.put(message)
-            self.delivered += 1
-            return True
-        socket = self._server.eio.sockets.get(member.eio_sid)
-        packet = message.packet(member.namespace)
-        if socket is None:
+        elif queue is None:
             # No connection of Engine.IO's: Flask-SocketIO's test client takes packets here.
+            packet = message.packet(member.namespace)
             self._server._send_eio_packet(member.eio_sid, packet)
-            self.delivered += 1
-            return True
-        if socket.queue.qsize() >= SLOW_PACKETS:
+        elif _is_slow(queue):
             self.leave_behind(member, message.job, message.since)
             self.left_out += 1
             return False
-        if not socket.closed:
+        elif isinstance(queue, Outlet):
+            member.outlet = queue
+            queue.add(message.frame(member.namespace))
+        else:
             # Not socket.send(): that may close it, and run handlers, in the listening thread.
-            socket.queue.put(packet)
-            self.delivered += 1
+            queue.put(message.packet(member.namespace))
+        self.delivered += 1
         return True
 
     def leave_behind(self, member: Member, job: str, since: int) -> None:
@@ -83,11 +92,11 @@ class Fanout:
             return
         array = json.dumps([name, payload], separators=(",", ":"))
         packet = Packet(MESSAGE, event_head(member.namespace) + array)
-        socket = self._server.eio.sockets.get(member.eio_sid)
-        if socket is None:
+        queue = self._queue(member)
+        if queue is None:
             self._server._send_eio_packet(member.eio_sid, packet)
-        elif not socket.closed:
-            socket.queue.put(packet)
+        else:
+            queue.put(packet)
 
     def drained(self) -> list[Member]:
         """Return the members that were slow and are no longer."""
@@ -96,8 +105,19 @@ class Fanout:
         return [member for member in ready if not member.gone]
 
     def _has_room(self, member: Member) -> bool:
+        queue = self._queue(member)
+        if isinstance(queue, Outlet):
+            return not queue.stuck and not queue.size
+        return queue is None or queue.qsize() <= DRAINED_PACKETS
+
+    def _queue(self, member: Member) -> Any:
+        """What a member's packets are put into; None where Engine.IO has no such connection."""
         socket = self._server.eio.sockets.get(member.eio_sid)
-        return socket is None or socket.queue.qsize() <= DRAINED_PACKETS
+        return None if socket is None else socket.queue
+
+
+def _is_slow(queue: Any) -> bool:
+    return queue.is_slow() if isinstance(queue, Outlet) else queue.qsize() >= SLOW_PACKETS
 
 
 def unread_packets(server: Any, eio_sid: str) -> int:
@@ -109,8 +129,21 @@ def unread_packets(server: Any, eio_sid: str) -> int:
 def unread_chars(server: Any, eio_sid: str) -> int:
     """Return how many characters wait for a connection's client to read what came before."""
     socket = server.eio.sockets.get(eio_sid)
-    waiting = () if socket is None else tuple(socket.queue.queue)
+    if socket is None:
+        return 0
+    if isinstance(socket.queue, Outlet):
+        return int(socket.queue.size)
+    waiting = tuple(socket.queue.queue)
     return sum(len(packet.data) for packet in waiting if packet is not None and packet.data)
+
+
+def _waits(member: Member, message: Message) -> bool:
+    """Whether a member must not be sent a message now; where it must later, that is noted."""
+    aside = member.aside.get(message.job)
+    if aside is not None:
+        aside.add(message)
+        return True
+    return message.job in member.behind or _knows(member, message)
 
 
 def _knows(member: Member, message: Message) -> bool:

@@ -197,9 +197,10 @@ class _Frames:
         self._websocket = websocket
         self._connection = connection
         self._gate = gate
-        raw = getattr(websocket, "ws", websocket)
-        if hasattr(raw, "_apply_mask"):
-            raw._apply_mask = unmask
+        #: What the library behind Engine.IO's WebSocket made.
+        self.raw: Any = getattr(websocket, "ws", websocket)
+        if hasattr(self.raw, "_apply_mask"):
+            self.raw._apply_mask = unmask
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._websocket, name)
@@ -224,7 +225,6 @@ class _Frames:
 
     def end(self) -> None:
         """Close the TCP connection, so that a writer which a silent client blocks gives up."""
-        raw = getattr(self._websocket, "ws", self._websocket)
         for name in ("socket", "sock"):
             with contextlib.suppress(AttributeError, OSError):
-                getattr(raw, name).shutdown(socket.SHUT_RDWR)
+                getattr(self.raw, name).shutdown(socket.SHUT_RDWR)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from bridge.relay.inbox import Inbox
 from bridge.relay.message import Aside
+from bridge.relay.outlet import Outlet
 
 #: A room without members is listened to for so long: a reload or a short disconnection is cheap.
 LINGER_SECONDS: Final = 5.0
@@ -35,14 +36,15 @@ class Member:
         aside: jobs whose past is being read for this client: what comes meanwhile waits here.
         told: jobs whose past was sent to this client, each with its highest rev: messages up to
             that may be on their way still.
+        outlet: the direct way to it, once it is known that there is one.
         turns: its messages are answered so many at a time, so that its answers can be bounded.
         inbox: where its messages go, if it is a stream and no client of Socket.IO; else None.
         gone: whether it has disconnected.
     """
 
     __slots__ = (
-        "aside", "behind", "eio_sid", "gone", "has_watched", "inbox", "namespace", "rooms", "sid",
-        "told", "turns", "users", "watches",
+        "aside", "behind", "eio_sid", "gone", "has_watched", "inbox", "namespace", "outlet",
+        "rooms", "sid", "told", "turns", "users", "watches",
     )  # fmt: skip
 
     def __init__(self, namespace: str, sid: str, eio_sid: str, inbox: Inbox | None = None) -> None:
@@ -57,6 +59,7 @@ class Member:
         self.behind: dict[str, int] = {}
         self.aside: dict[str, Aside] = {}
         self.told: dict[str, int] = {}
+        self.outlet: Outlet | None = None
         self.turns = threading.Semaphore(TURNS)
         self.gone = False
 

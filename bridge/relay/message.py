@@ -11,6 +11,7 @@ from engineio.packet import MESSAGE, Packet
 
 from bridge.frames import Frame
 from bridge.records import Reading, check_event_name
+from bridge.relay.outlet import websocket_frame
 
 STATE: Final = "state"
 EVENT: Final = "event"
@@ -45,7 +46,7 @@ class Message:
         array: the Socket.IO packet's JSON array, ``["name",{...}]``.
     """
 
-    __slots__ = ("_array", "_packets", "job", "kind", "rev", "seq")
+    __slots__ = ("_array", "_frames", "_packets", "job", "kind", "rev", "seq")
 
     def __init__(self, job: str, rev: int, seq: int, kind: str, array: str) -> None:
         self.job = job
@@ -54,6 +55,7 @@ class Message:
         self.kind = kind
         self._array = array
         self._packets: dict[str, Any] = {}
+        self._frames: dict[str, bytes] = {}
 
     @classmethod
     def from_frame(cls, frame: Frame, namespace: str) -> Message:
@@ -94,6 +96,14 @@ class Message:
             packet = Packet(MESSAGE, event_head(namespace) + self._array)
             self._packets[namespace] = packet
         return packet
+
+    def frame(self, namespace: str) -> bytes:
+        """Return the same packet as a WebSocket frame, the same bytes for all of them."""
+        frame = self._frames.get(namespace)
+        if frame is None:
+            text = f"{MESSAGE}{event_head(namespace)}{self._array}"
+            frame = self._frames[namespace] = websocket_frame(text)
+        return frame
 
 
 def event_head(namespace: str) -> str:
