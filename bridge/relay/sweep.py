@@ -23,7 +23,7 @@ from redis.exceptions import LockError, RedisError
 
 from bridge.errors import QueueUnavailable
 from bridge.journal import RedisJournal, VitalSigns, connect
-from bridge.records import FAILURE, FINAL, LOST, Publication, amended, shorten
+from bridge.records import FAILURE, FINAL, LOST, OK, Publication, amended, shorten
 from bridge.settings import Settings
 
 SWEEP_SECONDS: Final = 2.0
@@ -148,6 +148,8 @@ class Sweep:
         now = self._clock()
         self._away = self._away or now - self._swept_at > ASLEEP_SECONDS
         self._swept_at = now
+        # A server that is full, or a replica, answers and yet takes no worker's beat: does it ours?
+        self._journal.renew([f"sweep-{self._nonce}"], self._settings.lease)
         followed = {job: (rev, seq) for job, rev, seq in self._relay.followed()}
         jobs = list(followed)
         for start in range(0, len(jobs), JOBS_A_TRIP):
@@ -236,7 +238,7 @@ class Sweep:
         self._n += 1
         publication.nonce, publication.n = self._nonce, self._n
         (receipt,) = self._journal.publish([publication])
-        if receipt.status == "ok":
+        if receipt.status == OK:
             _log.warning("job %s is %s: its worker died", publication.job, publication.state)
 
     def may_come_back(self, record: dict[str, Any], now: float) -> bool:

@@ -191,6 +191,27 @@ def test_no_verdict_falls_within_one_lease_after_a_disturbance(
     ward.until("j", "LOST")
 
 
+def test_a_server_that_takes_no_beats_makes_no_deaths(own_redis: RedisServer, channel: str) -> None:
+    ward = Ward(
+        Settings.load(
+            {"message_queue": own_redis.url, "channel": channel, "secret_key": SECRET}, environ={}
+        )
+    )
+    ward.live()
+    ward.state("j", redeliverable=True)
+    ward.sweep_for(2 * SWEEP_SECONDS)
+    admin = own_redis.client
+    admin.config_set("maxmemory", "1")
+    for _ in range(20):
+        with pytest.raises(QueueUnavailable):
+            ward.sweep_for(SWEEP_SECONDS)
+        ward.sweep.disturbed()
+    admin.config_set("maxmemory", "0")
+    ward.sweep_for(ward.settings.lease - SWEEP_SECONDS)
+    assert ward.snapshot("j")["state"] == "PROGRESS"
+    ward.until("j", "LOST")
+
+
 def test_a_verdict_is_about_the_run_that_was_looked_at(ward: Ward) -> None:
     ward.state("j", redeliverable=True)
     ward.sweep_for(ward.settings.lease)
