@@ -301,6 +301,8 @@ def test_events_are_bounded_the_oldest_go_and_the_hole_is_told(queue: Queue) -> 
     outbox = outbox_to(queue, events_kept=10)
     queue.gate.clear()
     progress = run_in(outbox)
+    progress.emit("e", -1)
+    wait_until(lambda: outbox.courier.busy, what="the first to be on its way")
     for number in range(25):
         progress.emit("e", number)
     assert len(lane_of(outbox, progress).events) <= 10
@@ -452,7 +454,7 @@ def test_waiting_for_the_start_ends_when_the_queue_is_known_to_be_away(
 def test_nobody_waits_for_a_queue_whose_answers_take_too_long(outbox: Outbox, queue: Queue) -> None:
     queue.gate.clear()
     outbox.wait_acknowledged(outbox.open(run_in(outbox, "first")), 0.05)
-    assert not outbox.courier.answers_within(0.05)
+    wait_until(lambda: not outbox.courier.answers_within(0.05))
     assert outbox.courier.answers_within(60)
     queue.gate.set()
     assert outbox.flush(5)
