@@ -6,6 +6,7 @@ a Redis Cluster.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
 
@@ -17,6 +18,8 @@ _USER_ID = re.compile(r"[^\s{}\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 
 #: What lists every job of a channel, as a user's room lists the user's. Nobody can watch it.
 ALL_JOBS: Final = "all:jobs"
+#: Of AMQP, in bytes.
+MAX_ROUTING_KEY: Final = 255
 
 
 def check_job_id(job: object) -> str:
@@ -77,6 +80,14 @@ def room_channel(channel: str, room: str) -> str:
     """The pub/sub channel of one of our rooms: ``<channel>/job:{<id>}``."""
     kind, _, ident = room.partition(":")
     return f"{channel}/{kind}:{{{ident}}}"
+
+
+def routing_key(channel: str) -> str:
+    """The name of a channel in RabbitMQ, which takes 255 bytes: of a longer one its hash."""
+    name = channel.encode("utf-8", "surrogatepass")
+    if len(name) <= MAX_ROUTING_KEY:
+        return channel
+    return f"sha256:{hashlib.sha256(name).hexdigest()}"
 
 
 def relay_channel(channel: str) -> str:

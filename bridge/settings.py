@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from bridge.errors import SettingsError
 
 PREFIX = "BRIDGE_"
-QUEUE_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+sentinel")
+REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+sentinel")
+RABBITMQ_SCHEMES = ("amqp", "amqps")
 ASYNC_MODES = ("eventlet", "gevent", "threading")
 #: How messages reach WebSockets: written straight to them, or by Engine.IO's own writers.
 DIRECT = "direct"
@@ -29,6 +30,10 @@ SECRET_HINT = (
 NOT_TEXT = (
     "a key that is bytes must be UTF-8: make one that is text, with "
     "`python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
+)
+NO_JOURNAL = (
+    "RabbitMQ carries messages and remembers nothing: set BRIDGE_JOURNAL to a Redis, such as "
+    "redis://127.0.0.1:6379/0, on workers and web nodes alike"
 )
 
 Parser = Callable[[str, Any], Any]
@@ -51,17 +56,19 @@ def _only_scheme(match: re.Match[str]) -> str:
     return f"{scheme}***@" if scheme.endswith("//") else "***@"
 
 
-def _url(name: str, value: Any) -> str:
-    text = _text(name, value)
-    scheme = urlsplit(text).scheme
-    if scheme not in QUEUE_SCHEMES:
-        raise SettingsError(
-            name,
-            hide_credentials(text),
-            f"a URL is needed that starts with one of {'://, '.join(QUEUE_SCHEMES)}://",
-        )
-    _check_address(name, text)
-    return text
+def _url(*schemes: str) -> Parser:
+    def parse(name: str, value: Any) -> str:
+        text = _text(name, value)
+        if urlsplit(text).scheme not in schemes:
+            raise SettingsError(
+                name,
+                hide_credentials(text),
+                f"a URL is needed that starts with one of {'://, '.join(schemes)}://",
+            )
+        _check_address(name, text)
+        return text
+
+    return parse
 
 
 def _check_address(name: str, url: str) -> None:
@@ -81,16 +88,13 @@ def _check_address(name: str, url: str) -> None:
         port = parts.port
     except ValueError:
         port = 0
-    if not parts.hostname or port == 0:
+    rabbitmq = parts.scheme in RABBITMQ_SCHEMES
+    if not (parts.hostname or rabbitmq) or port == 0:
         raise SettingsError(name, shown, "a host and a port from 1 to 65535 are needed")
-    if not re.fullmatch(r"(/\d*)?", parts.path):
+    if not rabbitmq and not re.fullmatch(r"(/\d*)?", parts.path):
         raise SettingsError(
             name, shown, "after the host only a database number may come, such as /0"
         )
-
-
-def _optional_url(name: str, value: Any) -> str | None:
-    return None if value in (None, "") else _url(name, value)
 
 
 def _optional_text(name: str, value: Any) -> str | None:
@@ -200,8 +204,10 @@ class Settings:
     Durations are seconds, sizes bytes, rates states a second and job.
     """
 
-    message_queue: str = _setting("redis://127.0.0.1:6379/0", _url)
-    journal: str | None = _setting(None, _optional_url)
+    message_queue: str = _setting(
+        "redis://127.0.0.1:6379/0", _url(*REDIS_SCHEMES, *RABBITMQ_SCHEMES)
+    )
+    journal: str | None = _setting(None, _optional(_url(*REDIS_SCHEMES)))
     result_backend: str | None = _setting(None, _optional_text)
     channel: str = _setting("celery-bridge", _channel)
     namespace: str = _setting("/bridge", _namespace)
@@ -264,7 +270,15 @@ class Settings:
         for keyword, value in (overrides or {}).items():
             name = _known(keyword, keyword, parsers)
             values[name] = parsers[name](keyword, value)
-        return cls(**values)
+        settings = cls(**values)
+        if settings.by_rabbitmq and settings.journal is None:
+            raise SettingsError("BRIDGE_JOURNAL", None, NO_JOURNAL)
+        return settings
+
+    @property
+    def by_rabbitmq(self) -> bool:
+        """Whether RabbitMQ is the message queue, and Redis the journal only."""
+        return urlsplit(self.message_queue).scheme in RABBITMQ_SCHEMES
 
     @property
     def journal_url(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -12,6 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from amqp import AMQPError
+from kombu import Connection
+from kombu.exceptions import OperationalError
 from playwright.sync_api import Browser, sync_playwright
 from redis import Redis
 from redis.exceptions import RedisError
@@ -114,6 +118,108 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     server = redis_server_or_skip(tmp_path)
     yield server
     server.stop()
+
+
+class RabbitServer:
+    """A private RabbitMQ that a test may stop, kill and start again; it takes seconds to start."""
+
+    CONFIG = (
+        "loopback_users = none\nlisteners.tcp.default = 127.0.0.1:{port}\n"
+        "disk_free_limit.absolute = 1MB\nheartbeat = 10\n"
+    )
+    #: Debian's commands in PATH change the user.
+    PROGRAMS = "/usr/lib/rabbitmq/bin"
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+        self.environ = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("RABBITMQ_")},
+            "HOME": str(folder),
+            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"bridge-{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none",
+        }
+        (folder / "rabbitmq.conf").write_text(self.CONFIG.format(port=self.port))
+        (folder / "plugins").write_text("[].")
+        # Else Erlang starts one that outlives us.
+        self.names = subprocess.Popen(
+            [_program("epmd")], env=self.environ, stdout=subprocess.DEVNULL
+        )
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [_program("rabbitmq-server", self.PROGRAMS)], env=self.environ, cwd=self.folder,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        wait_until(self._answers, seconds=50, what="rabbitmq-server")
+
+    def stop(self) -> None:
+        """Kill it, the whole group of it; queues and exchanges that are not durable are gone."""
+        if self.process is not None:
+            self.signal(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all its processes, such as SIGSTOP."""
+        assert self.process is not None
+        os.killpg(self.process.pid, number)
+
+    def control(self, *command: str) -> str:
+        """Run rabbitmqctl; it takes a second or two."""
+        return subprocess.run(
+            [_program("rabbitmqctl", self.PROGRAMS), "-q", *command],
+            env=self.environ, cwd=self.folder, check=True, capture_output=True, text=True,
+        ).stdout  # fmt: skip
+
+    def end(self) -> None:
+        self.stop()
+        self.names.kill()
+        self.names.wait()
+
+    def _answers(self) -> bool:
+        try:
+            with Connection(self.url, connect_timeout=2) as connection:
+                connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+        except (OSError, AMQPError, OperationalError):
+            return False
+        return True
+
+
+def _program(name: str, folder: str | None = None) -> str:
+    return shutil.which(name, path=folder) or shutil.which(name) or name
+
+
+@pytest.fixture(scope="session")
+def shared_rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    """One real RabbitMQ for a whole run; who stops it starts it again."""
+    if shutil.which("rabbitmq-server") is None and not Path(RabbitServer.PROGRAMS).is_dir():
+        missing("RabbitMQ", "apt-get install rabbitmq-server")
+    server = RabbitServer(tmp_path_factory.mktemp("rabbit"))
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def lent_rabbit(shared_rabbit: RabbitServer) -> Iterator[RabbitServer]:
+    """The shared one for a test that stops it: it runs again afterwards."""
+    yield shared_rabbit
+    if shared_rabbit.process is None:
+        shared_rabbit.start()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import pytest
 import socketio
 
 from bridge.journal import RedisJournal, connect
+from bridge.message_queue.choice import carrier_of
 from bridge.records import Publication, Receipt, blank_record
 from bridge.settings import Settings
 from bridge.tokens import Tokens
@@ -38,7 +39,10 @@ class Worker:
         self.settings = settings
         self.redis = connect(settings.journal_url)
         weakref.finalize(self, self.redis.close)
-        self.journal = RedisJournal(self.redis, settings)
+        carrier = carrier_of(settings)
+        if carrier is not None:
+            weakref.finalize(self, carrier.close)
+        self.journal = RedisJournal(self.redis, settings, carrier)
         self.tokens = Tokens(settings.require_secret(), seconds=settings.retention)
         self._nonce = uuid.uuid4().hex
         self._n = itertools.count(1)
@@ -128,6 +132,8 @@ class Node:
             "BRIDGE_PORT": "0",
             "PYTHONPATH": str(ROOT),
         }
+        if settings.journal:
+            given["BRIDGE_JOURNAL"] = settings.journal
         kept = {k: v for k, v in os.environ.items() if not k.startswith("BRIDGE_")}
         self.process = subprocess.Popen(
             [*program, *arguments],

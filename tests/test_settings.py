@@ -89,7 +89,7 @@ def test_neither_repr_nor_errors_show_credentials() -> None:
     assert "pa55" not in repr(settings)
     assert "s3cr3t" not in repr(settings)
     with pytest.raises(SettingsError) as caught:
-        Settings.load({"message_queue": "amqps://u:pa55@host"}, environ={})
+        Settings.load({"message_queue": "kafka://u:pa55@host"}, environ={})
     assert "pa55" not in str(caught.value)
     assert hide_credentials("redis://:pa55@host") == "redis://***@host"
 
@@ -147,3 +147,16 @@ def test_variables_of_others_are_left_alone() -> None:
 def test_no_number_of_clients_is_a_choice_too() -> None:
     assert Settings.load(environ={"BRIDGE_MAX_CLIENTS_ADDRESS": ""}).max_clients_address is None
     assert Settings.load(environ={"BRIDGE_MAX_CLIENTS_ADDRESS": "7"}).max_clients_address == 7
+
+
+@pytest.mark.parametrize("url", ["amqp://", "amqps://u:p@host:5671/vhost?ssl_ca_certs=/ca.pem"])
+def test_rabbitmq_needs_a_journal(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"BRIDGE_JOURNAL.*redis://"):
+        Settings.load({"message_queue": url}, environ={})
+    with pytest.raises(SettingsError, match="BRIDGE_JOURNAL"):
+        Settings.load({"message_queue": url}, environ={"BRIDGE_JOURNAL": url})
+
+    settings = Settings.load({"message_queue": url, "journal": "redis://host"}, environ={})
+
+    assert settings.by_rabbitmq
+    assert settings.journal_url == "redis://host"

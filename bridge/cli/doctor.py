@@ -14,9 +14,11 @@ from redis.exceptions import RedisError
 
 from bridge.errors import SettingsError
 from bridge.journal import connect
+from bridge.message_queue.rabbitmq.link import ERRORS, Link
 from bridge.settings import SECRET_HINT, Settings, hide_credentials
 
 OLDEST_REDIS: Final = (6, 2)
+OLDEST_RABBITMQ: Final = (3, 8)
 #: A secret of fewer characters, or of fewer different ones, may be guessed.
 STRONG_SECRET_CHARS: Final = 32
 DIFFERENT_CHARS: Final = 8
@@ -69,7 +71,7 @@ def examine() -> Iterator[Finding]:
     yield Finding(True, "settings: all BRIDGE_* variables are known and valid")
     yield from _secret(settings)
     yield from _origins(settings)
-    yield _server("message queue", settings.message_queue)
+    yield _queue(settings)
     if settings.journal_url != settings.message_queue:
         yield _server("journal", settings.journal_url)
     yield _async_mode(settings)
@@ -100,6 +102,26 @@ def _origins(settings: Settings) -> Iterator[Finding]:
         yield Finding(False, "CORS_ORIGINS: pages of every site may connect", fix, needed=False)
 
 
+def _queue(settings: Settings) -> Finding:
+    if not settings.by_rabbitmq:
+        return _server("message queue", settings.message_queue)
+    what = f"message queue {hide_credentials(settings.message_queue)}"
+    try:
+        link = Link(settings.message_queue)
+    except ERRORS as error:
+        return Finding(False, f"{what}: {error}", "start it, or correct BRIDGE_MESSAGE_QUEUE")
+    server = link.server()
+    link.close()
+    version = str(server.get("version", "unknown"))
+    fix = f"RabbitMQ {OLDEST_RABBITMQ[0]}.{OLDEST_RABBITMQ[1]} or newer is needed"
+    good = server.get("product") == "RabbitMQ" and _version(version) >= OLDEST_RABBITMQ
+    return Finding(good, f"{what}: answers, version {version}", fix)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
+
+
 def _server(name: str, url: str) -> Finding:
     what = f"{name} {hide_credentials(url)}"
     client = connect(url)
@@ -109,9 +131,8 @@ def _server(name: str, url: str) -> Finding:
         return Finding(False, f"{what}: {error}", "start it, or correct BRIDGE_MESSAGE_QUEUE")
     finally:
         client.close()
-    number = tuple(int(part) for part in version.split(".")[:2])
     fix = f"Redis {OLDEST_REDIS[0]}.{OLDEST_REDIS[1]} or newer is needed, or any Valkey"
-    return Finding(number >= OLDEST_REDIS, f"{what}: answers, version {version}", fix)
+    return Finding(_version(version) >= OLDEST_REDIS, f"{what}: answers, version {version}", fix)
 
 
 def _async_mode(settings: Settings) -> Finding:

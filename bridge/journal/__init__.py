@@ -3,10 +3,10 @@
 `Journal` is the interface; `RedisJournal` the one that keeps all promises.
 """
 
-from bridge.journal.interface import Cancelled, Journal, Page, Standing, VitalSigns
+from bridge.journal.interface import Cancelled, Carrier, Journal, Page, Standing, VitalSigns
 from bridge.journal.redis import RedisJournal
 from bridge.journal.server import connect
 
 __all__ = [
-    "Cancelled", "Journal", "Page", "RedisJournal", "Standing", "VitalSigns", "connect",
+    "Cancelled", "Carrier", "Journal", "Page", "RedisJournal", "Standing", "VitalSigns", "connect",
 ]  # fmt: skip

@@ -63,6 +63,25 @@ class Standing:
     verdict: str
 
 
+class Carrier(Protocol):
+    """Carries to the nodes what was journalled, where another message queue than Redis does.
+
+    No method waits for the network.
+    """
+
+    def carry(self, channels: Sequence[str], frame: bytes, *, keep: bool) -> None:
+        """Send a frame.
+
+        Args:
+            channels: the job's channel, then its root's and its user's, where there are any.
+            frame: see `bridge.frames`.
+            keep: whether it is sent after an outage, too; else it may be dropped.
+        """
+
+    def listened_to(self, channels: Sequence[str]) -> bool:
+        """Whether any node listened to the last message of that job, as far as is known."""
+
+
 class Journal(Protocol):
     """Remembers the newest state and the last events of each job.
 

@@ -3,7 +3,8 @@
 -- KEYS  1 the job's state (hash)   2 the job's events (stream)
 --       3 the index of all jobs   4, 5 the root's and the user's, as far as there are any (sorted sets)
 -- ARGV  in the order of the locals below
--- Reply {status, rev, seq, run, receivers, cancel}; status ok | dup | stale
+-- Reply {status, rev, seq, run, receivers, cancel}; status ok | dup | stale; where another message
+--       queue carries it, the frame and the root's and the user's channel follow.
 --
 -- Fields of the state hash: rev (of the last message), srev (of the last state), run, rid (the run's
 -- nonce), att, rank, seq, epoch, tail (the record but for our numbers), cur (the open run's entry),
@@ -23,6 +24,7 @@ local name, skipped = ARGV[20], tonumber(ARGV[21])
 local lease, lease_prefix, running = ARGV[22], ARGV[23], ARGV[24]
 local verdict, beat = ARGV[25], ARGV[26]
 local seq_floor, ended, redelivered = tonumber(ARGV[27]), ARGV[28] == '1', ARGV[29] == '1'
+local carried = ARGV[30] == '1'
 
 local RUNS_KEPT = 20
 local SENDERS_REMEMBERED = 64
@@ -211,6 +213,9 @@ for i = 1, #KEYS do redis.call('PEXPIRE', KEYS[i], retention) end
 local packet = head .. payload .. ']'
 local frame = 'v1 ' .. job .. ' ' .. whole(run) .. ' ' .. whole(rev) .. ' ' .. whole(seq) .. ' '
     .. kind .. ' ' .. #packet .. '\n' .. packet
+if carried then
+  return {'ok', whole(rev), whole(seq), whole(run), 0, cancel, frame, root_channel, user_channel}
+end
 local receivers = redis.call('PUBLISH', channel, frame)
 if root_channel ~= '' then receivers = receivers + redis.call('PUBLISH', root_channel, frame) end
 if user_channel ~= '' then receivers = receivers + redis.call('PUBLISH', user_channel, frame) end

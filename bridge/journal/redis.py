@@ -6,6 +6,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any, Final, cast
 
@@ -22,8 +23,20 @@ from redis.exceptions import (
 )
 
 from bridge.errors import QueueUnavailable
-from bridge.journal.interface import Cancelled, Page, Standing, VitalSigns
-from bridge.records import AGAIN, BROKEN, LOST, RANK, Publication, Reading, Receipt, is_too_deep
+from bridge.journal.interface import Cancelled, Carrier, Page, Standing, VitalSigns
+from bridge.records import (
+    AGAIN,
+    BROKEN,
+    FINAL,
+    LOST,
+    OK,
+    RANK,
+    REPEATED,
+    Publication,
+    Reading,
+    Receipt,
+    is_too_deep,
+)
 from bridge.rooms import (
     ALL_JOBS,
     events_key,
@@ -77,9 +90,11 @@ class RedisJournal:
     Args:
         client: a connection made by `bridge.journal.connect`.
         settings: channel, namespace, retention and caps.
+        carrier: carries what was stored, where that is not Redis' own publish and subscribe.
     """
 
-    def __init__(self, client: Redis, settings: Settings) -> None:
+    def __init__(self, client: Redis, settings: Settings, carrier: Carrier | None = None) -> None:
+        self._carrier = carrier
         self._client = client
         self._channel = settings.channel
         self._packet_head = f"2{settings.namespace},["
@@ -91,7 +106,23 @@ class RedisJournal:
     def publish(self, publications: Sequence[Publication]) -> list[Receipt]:
         """See `Journal.publish`."""
         replies = self._run(_PUBLISH, [self._publish_call(p) for p in publications])
-        return [_receipt(reply) for reply in replies]
+        receipts = [_receipt(reply) for reply in replies]
+        if self._carrier is None:
+            return receipts
+        return [
+            self._carried(self._carrier, *each)
+            for each in zip(publications, replies, receipts, strict=True)
+        ]
+
+    def _carried(self, carrier: Carrier, p: Publication, reply: Any, receipt: Receipt) -> Receipt:
+        if receipt.status not in (OK, REPEATED):
+            return receipt
+        channels = [room_channel(self._channel, job_room(p.job))]
+        if receipt.status == OK:
+            frame, *others = reply[-3:]
+            channels += [_text(other) for other in others if other]
+            carrier.carry(channels, frame, keep=p.state in FINAL)
+        return replace(receipt, receivers=int(carrier.listened_to(channels)))
 
     def read(self, requests: Sequence[tuple[str, int]]) -> list[Reading]:
         """See `Journal.read`."""
@@ -218,7 +249,7 @@ class RedisJournal:
             room_channel(self._channel, job_room(p.job)), root_channel, user_channel,
             self._retention_ms, self._events_kept, _bytes(p.name), p.skipped,
             p.lease, self._lease_prefix, self._running, p.state if p.verdict else "", p.beat,
-            p.seq_floor, int(p.ended), int(p.redelivered),
+            p.seq_floor, int(p.ended), int(p.redelivered), int(self._carrier is not None),
         )  # fmt: skip
 
     def _all(self, script: _Script, calls: Sequence[_Call]) -> list[Any]:
@@ -257,7 +288,7 @@ class RedisJournal:
 def _receipt(reply: Any) -> Receipt:
     if isinstance(reply, Exception):
         return Receipt(AGAIN if _may_pass(reply) else BROKEN, reason=str(reply))
-    status, rev, seq, run, receivers, cancel = reply
+    status, rev, seq, run, receivers, cancel = reply[:6]
     return Receipt(_text(status), int(rev), int(seq), int(run), int(receivers), bool(int(cancel)))
 
 

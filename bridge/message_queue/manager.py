@@ -10,12 +10,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from redis import Redis
-from redis.exceptions import RedisError
 from socketio import PubSubManager
 
-from bridge.errors import QueueUnavailable
 from bridge.journal import Journal, RedisJournal, connect
+from bridge.message_queue.choice import carrier_of, post_of
 from bridge.records import Publication, Receipt
 from bridge.rooms import relay_channel
 from bridge.settings import Settings
@@ -32,12 +30,12 @@ class SenderManager(PubSubManager):  # type: ignore[misc]  # python-socketio has
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(channel=settings.channel, write_only=True, json=json)
-        self._queue: Redis = connect(settings.message_queue)
-        same = settings.journal_url == settings.message_queue
-        self._room_queue: Redis = self._queue if same else connect(settings.journal_url)
+        self._journal_client = connect(settings.journal_url)
+        carrier = carrier_of(settings)
+        self._post = post_of(settings, self._journal_client, carrier)
         self._relay_channel = relay_channel(settings.channel)
         self._collected: list[Publication] = []
-        self.journal: Journal = RedisJournal(self._room_queue, settings)
+        self.journal: Journal = RedisJournal(self._journal_client, settings, carrier)
 
     def emit(self, event: str, data: Any, *args: Any, **kwargs: Any) -> None:
         """Collect a job's `Publication` until `flush`; send anything else at once, as stock does.
@@ -66,18 +64,16 @@ class SenderManager(PubSubManager):  # type: ignore[misc]  # python-socketio has
             QueueUnavailable: it could not be told.
         """
         message = {"method": "join", "sid": sid, "namespace": namespace, "job": job}
-        self._send(self._room_queue, self._relay_channel, message)
+        self._post.send(self._relay_channel, json.dumps(message))
+
+    def settle(self, seconds: float) -> bool:
+        """Wait until what was published has arrived at the broker; returns whether it has."""
+        return self._post.settle(seconds)
 
     def close(self) -> None:
         """Close the connections; the next command opens them anew."""
-        self._queue.close()
-        self._room_queue.close()
+        self._post.close()
+        self._journal_client.close()
 
     def _publish(self, data: dict[str, Any]) -> None:
-        self._send(self._queue, self.channel, data)
-
-    def _send(self, queue: Redis, channel: str, message: dict[str, Any]) -> None:
-        try:
-            queue.publish(channel, json.dumps(message))
-        except (RedisError, OSError) as error:
-            raise QueueUnavailable(f"the message queue can't be reached: {error}") from error
+        self._post.send(self.channel, json.dumps(data))

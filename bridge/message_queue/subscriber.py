@@ -3,8 +3,7 @@
 One thread (a green one where the process is patched) owns the subscribing connection: it alone
 writes commands to it and reads from it. Others put their commands into a queue and wake it through
 a pair of sockets, on which it selects together with the connection, so that a command goes out at
-once and an idle node wakes up once a second. redis-py's own `PubSub` is not used: it can only be
-woken by polling, and it reconnects in silence, where a node must know that it missed messages.
+once and an idle node wakes up once a second. What it speaks, a `Line` knows: Redis or RabbitMQ.
 
 It hears itself, too: a second thread publishes on this node's echo channel by another connection.
 Where the echo is published but not heard, the subscribing connection is dead and is made anew.
@@ -13,7 +12,6 @@ Where the echo is published but not heard, the subscribing connection is dead an
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import random
 import selectors
@@ -22,14 +20,10 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
 
-import hiredis
-from redis import Redis
-from redis.exceptions import RedisError
-
-from bridge.journal import connect
+from bridge.errors import QueueUnavailable
 from bridge.rooms import echo_channel, relay_channel
 
 ECHO_SECONDS: Final = 1.0
@@ -39,8 +33,6 @@ _FIRST_PAUSE: Final = 0.05
 _LAST_PAUSE: Final = 1.0
 #: Of its own, so that a program that seeds `random` is not disturbed.
 _jitter: Final = random.Random()
-_CHANNELS_A_COMMAND: Final = 500
-_READ_BYTES: Final = 262_144
 
 _log = logging.getLogger(__name__)
 
@@ -60,13 +52,64 @@ class Ticket:
         self._done.set()
 
 
+class Link(Protocol):
+    """One subscribing connection, spoken to by its owner alone.
+
+    Attributes:
+        socket: what becomes readable when `receive` has something to read.
+    """
+
+    socket: Any
+
+    def subscribe(self, channel: str, ticket: Ticket | None = None) -> None:
+        """Subscribe unless that was done, and confirm the ticket when the server has."""
+
+    def unsubscribe(self, channel: str) -> None:
+        """Unsubscribe if subscribed."""
+
+    def flush(self) -> None:
+        """Send the commands given since the last time, in order; called once a second at least."""
+
+    def receive(self) -> Iterable[tuple[str, bytes]]:
+        """Read what is there; confirm what is confirmed and give the messages."""
+
+    def pending(self) -> bool:
+        """Whether something waits that a select on the socket would not tell of."""
+
+    def settled(self) -> bool:
+        """Whether all subscriptions are confirmed."""
+
+    def unconfirmed(self) -> Iterable[tuple[str, Ticket]]:
+        """Tell which tickets this link leaves behind."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class Line(Protocol):
+    """Opens links to the message queue, and speaks into it for the node to hear itself."""
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What a link's methods raise when the connection fails."""
+
+    def open(self) -> Link:
+        """Connect; raises one of `errors`."""
+
+    def echo(self, channel: str) -> None:
+        """Publish something on a channel, not by a link; raises `QueueUnavailable`."""
+
+    def close(self) -> None:
+        """Close what `echo` uses."""
+
+
 class Subscriber:
     """Listens on channels that come and go.
 
     The callbacks run in the thread that reads, so they must neither wait nor raise.
 
     Args:
-        url: the server that publishes the rooms' messages.
+        line: opens connections to the message queue.
         channel: the base channel.
         on_message: gets each (channel, message) of the rooms and of the relay channel.
         on_lost: called when the connection is lost: messages may be missed from now on.
@@ -75,7 +118,7 @@ class Subscriber:
 
     def __init__(
         self,
-        url: str,
+        line: Line,
         channel: str,
         *,
         on_message: Callable[[str, bytes], None],
@@ -85,7 +128,7 @@ class Subscriber:
         self._on_message = on_message
         self._on_lost = on_lost
         self._on_recovered = on_recovered
-        self._client = connect(url)
+        self._line = line
         self._echo_channel = echo_channel(channel, uuid.uuid4().hex)
         self._wanted = dict.fromkeys((relay_channel(channel), self._echo_channel))
         self._commands: deque[tuple[str, str, Ticket]] = deque()
@@ -117,7 +160,7 @@ class Subscriber:
         self._wake()
         for thread in self._threads:
             thread.join(seconds)
-        self._client.close()
+        self._line.close()
 
     def subscribe(self, channel: str) -> Ticket:
         """Listen on a channel; the ticket tells when the server has confirmed it."""
@@ -143,11 +186,11 @@ class Subscriber:
         while not self._stopped.is_set():
             link = None
             try:
-                link = _Link(self._client)
+                link = self._line.open()
                 self._resume(link)
                 pause = _FIRST_PAUSE
                 self._converse(link)
-            except (RedisError, hiredis.HiredisError, OSError) as error:
+            except self._line.errors as error:
                 level = logging.DEBUG if link is None and self._lost else logging.WARNING
                 _log.log(level, "no connection to the message queue, trying anew: %s", error)
             except Exception:  # noqa: BLE001 - a node that listens no longer is worse
@@ -159,7 +202,7 @@ class Subscriber:
         self._wake_reader.close()
         self._wake_writer.close()
 
-    def _resume(self, link: _Link) -> None:
+    def _resume(self, link: Link) -> None:
         """Subscribe to what was wanted before, and answer for the tickets of a lost link."""
         orphans, self._orphans = self._orphans, []
         for channel in self._wanted:
@@ -169,14 +212,14 @@ class Subscriber:
                 link.subscribe(channel, ticket)
         self._unheard = 0
 
-    def _leave(self, link: _Link) -> None:
+    def _leave(self, link: Link) -> None:
         link.close()
         self._orphans.extend(link.unconfirmed())
         if not self._stopped.is_set():
             self._lost = True
             self._on_lost()
 
-    def _converse(self, link: _Link) -> None:
+    def _converse(self, link: Link) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(link.socket, selectors.EVENT_READ)
             selector.register(self._wake_reader, selectors.EVENT_READ)
@@ -194,7 +237,7 @@ class Subscriber:
                 if self._unheard > DEAF_ECHOES:
                     raise OSError("this node does not hear itself")
 
-    def _obey(self, link: _Link) -> None:
+    def _obey(self, link: Link) -> None:
         while self._commands:
             verb, channel, ticket = self._commands.popleft()
             if verb == "SUBSCRIBE":
@@ -223,94 +266,8 @@ class Subscriber:
     def _echo(self) -> None:
         while not self._stopped.is_set():
             try:
-                self._client.publish(self._echo_channel, b"")
+                self._line.echo(self._echo_channel)
                 self._unheard += 1
-            except (RedisError, OSError) as error:
+            except QueueUnavailable as error:
                 _log.debug("the echo could not be published: %s", error)
             self._stopped.wait(ECHO_SECONDS if self._heard_at else _FIRST_PAUSE)
-
-
-class _Link:
-    """One subscribing connection, spoken to by its owner alone."""
-
-    def __init__(self, client: Redis) -> None:
-        pool: Any = client.connection_pool
-        # Not by the pool, which counts what it makes and refuses the hundredth.
-        self._connection = pool.connection_class(**pool.connection_kwargs)
-        self._connection.connect()
-        # redis-py opens, secures and authenticates it; from here on only this class reads it.
-        self.socket = self._connection._sock
-        self._reader = hiredis.Reader()
-        self._subscribed: set[str] = set()
-        self._waiting: dict[str, deque[list[Ticket]]] = {}
-        self._outgoing: list[tuple[str, str]] = []
-
-    def subscribe(self, channel: str, ticket: Ticket | None = None) -> None:
-        """Subscribe unless that was done, and confirm the ticket when the server has."""
-        tickets = [] if ticket is None else [ticket]
-        if channel not in self._subscribed:
-            self._subscribed.add(channel)
-            self._waiting.setdefault(channel, deque()).append(tickets)
-            self._outgoing.append(("SUBSCRIBE", channel))
-        elif channel in self._waiting:
-            self._waiting[channel][-1].extend(tickets)
-        elif ticket is not None:
-            ticket.confirm()
-
-    def unsubscribe(self, channel: str) -> None:
-        """Unsubscribe if subscribed."""
-        if channel in self._subscribed:
-            self._subscribed.discard(channel)
-            self._outgoing.append(("UNSUBSCRIBE", channel))
-
-    def flush(self) -> None:
-        """Send the commands given since the last time, in order."""
-        outgoing, self._outgoing = self._outgoing, []
-        for verb, run in itertools.groupby(outgoing, key=lambda command: command[0]):
-            channels = [channel for _, channel in run]
-            for start in range(0, len(channels), _CHANNELS_A_COMMAND):
-                self._send(verb, *channels[start : start + _CHANNELS_A_COMMAND])
-
-    def receive(self) -> Iterator[tuple[str, bytes]]:
-        """Read what is there; confirm what is confirmed and yield the messages."""
-        data = self.socket.recv(_READ_BYTES)
-        if not data:
-            raise ConnectionError("the server closed the connection")
-        self._reader.feed(data)
-        while (reply := self._reader.gets()) is not False:
-            if isinstance(reply, Exception):
-                raise ConnectionError(f"the server refuses: {reply}")
-            kind, name, value = reply[0], reply[1], reply[-1]
-            if kind == b"message":
-                yield name.decode("utf-8", "replace"), value
-            elif kind == b"subscribe":
-                self._confirm(name.decode())
-
-    def pending(self) -> bool:
-        """Whether bytes wait that a select on the socket would not tell of (TLS)."""
-        return bool(getattr(self.socket, "pending", bool)())
-
-    def settled(self) -> bool:
-        """Whether all subscriptions are confirmed."""
-        return not self._waiting
-
-    def unconfirmed(self) -> Iterator[tuple[str, Ticket]]:
-        """Tell which tickets this link leaves behind."""
-        for channel, queued in self._waiting.items():
-            for tickets in queued:
-                yield from ((channel, ticket) for ticket in tickets)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.disconnect()
-
-    def _confirm(self, channel: str) -> None:
-        queued = self._waiting[channel]
-        for ticket in queued.popleft():
-            ticket.confirm()
-        if not queued:
-            del self._waiting[channel]
-
-    def _send(self, *command: str) -> None:
-        for part in self._connection.pack_command(*command):
-            self.socket.sendall(part)

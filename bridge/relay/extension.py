@@ -19,7 +19,7 @@ from flask import Flask, request
 from flask_socketio import SocketIO
 
 from bridge.errors import BadRequest, InvalidId, Refused, SettingsError
-from bridge.message_queue.stock import StockManager
+from bridge.message_queue.choice import base_channel_of
 from bridge.relay import patching
 from bridge.relay.answers import Answer, Answers, JobList
 from bridge.relay.authorize import Authorize, Sessions
@@ -352,7 +352,7 @@ def _make_socketio(app: Flask, settings: Settings) -> None:
     SocketIO(
         app,
         async_mode=settings.async_mode,
-        client_manager=StockManager(settings.message_queue, settings.channel),
+        client_manager=base_channel_of(settings),
         cors_allowed_origins=AllowedOrigins(origins) if origins else None,
         # Whoever is let in by *, is let in without its cookies.
         cors_credentials=ANY_ORIGIN not in origins,

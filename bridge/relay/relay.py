@@ -16,6 +16,7 @@ from typing import Any, Final
 from bridge.errors import QueueUnavailable, Unavailable
 from bridge.frames import Frame
 from bridge.journal import RedisJournal, connect
+from bridge.message_queue.choice import carrier_of, line_of
 from bridge.message_queue.subscriber import Subscriber, Ticket
 from bridge.records import Reading
 from bridge.relay.catch_up import CatchUp, Gap
@@ -57,8 +58,9 @@ class Relay:
         self._largest_frame = 2 * settings.max_payload + 262_144
         self._trails = Trails()
         self._fanout = Fanout(server)
+        carrier = carrier_of(settings)
         self._subscriber = Subscriber(
-            settings.journal_url,
+            line_of(settings, carrier),
             settings.channel,
             on_message=self._on_message,
             on_lost=self._on_lost,
@@ -75,7 +77,8 @@ class Relay:
             lock=self._lock, stopped=self._stopped,
         )  # fmt: skip
         backend = settings.result_backend
-        self._sweep = Sweep(settings, self._resync, ResultBackend(backend) if backend else None)
+        outcomes = ResultBackend(backend) if backend else None
+        self._sweep = Sweep(settings, self._resync, outcomes, carrier=carrier)
         self.counters = Counters()
         #: What else is done now and then, in the thread that tends.
         self.chores: list[Callable[[], None]] = []
@@ -288,11 +291,16 @@ class Relay:
         return None
 
     def _on_lost(self) -> None:
-        self._sweep.disturbed()
+        self._disturb()
         self._resync.set_aside()
 
+    def _disturb(self) -> None:
+        # RabbitMQ holds no leases.
+        if not self._settings.by_rabbitmq:
+            self._sweep.disturbed()
+
     def _on_recovered(self) -> None:
-        self._sweep.disturbed()
+        self._disturb()
         self._server.start_background_task(self._resync.all)
 
     def _tend(self) -> None:

@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol
 from redis.exceptions import LockError, RedisError
 
 from bridge.errors import QueueUnavailable
-from bridge.journal import RedisJournal, VitalSigns, connect
+from bridge.journal import Carrier, RedisJournal, VitalSigns, connect
 from bridge.records import FAILURE, FINAL, LOST, OK, Publication, amended, shorten
 from bridge.settings import Settings
 
@@ -95,6 +95,7 @@ class Sweep:
         relay: whose jobs are compared.
         outcomes: what the result backend knows; None: there is none.
         clock: monotonic seconds, injectable for tests.
+        carrier: carries what is published, where Redis doesn't.
     """
 
     def __init__(
@@ -103,13 +104,15 @@ class Sweep:
         relay: Followed,
         outcomes: Outcomes | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        carrier: Carrier | None = None,
     ) -> None:
         self._settings = settings
         self._relay = relay
         self._outcomes = outcomes
         self._clock = clock
         self._client = connect(settings.journal_url)
-        self._journal = RedisJournal(self._client, settings)
+        self._journal = RedisJournal(self._client, settings, carrier)
         self._nonce = uuid.uuid4().hex[:16]
         self._n = 0
         self._calm_since = clock()

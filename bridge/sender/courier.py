@@ -53,6 +53,9 @@ class Sink(Protocol):
     def join(self, sid: str, namespace: str, job: str) -> None:
         """Make a client a member of a job's room; raises QueueUnavailable."""
 
+    def settle(self, seconds: float) -> bool:
+        """Wait until what was published has arrived at the broker; returns whether it has."""
+
 
 Call = Callable[[Sink], None]
 
@@ -114,6 +117,8 @@ class Courier:
         self._backoff = BACKOFF_FIRST
         self._trip_began: float | None = None
         self._trip_seconds = 0.0
+        self._call_pause = BACKOFF_FIRST
+        self._call_at = float("-inf")
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._told_dropped = 0
@@ -143,6 +148,10 @@ class Courier:
     def busy(self) -> bool:
         """Whether something is on its way, or waits past the lanes."""
         return bool(self.calls or self._in_flight)
+
+    def settle(self, seconds: float) -> bool:
+        """See `Sink.settle`."""
+        return self._sink.settle(seconds)
 
     def _loop(self) -> None:
         while True:
@@ -178,6 +187,8 @@ class Courier:
             then += [self._renew_at, self._ask_at]
         elif self._ended and not self._ended[-1].found:
             then.append(max(self._ask_at, self._ended[-1].told_at + ASK_SECONDS))
+        if self.calls:
+            then.append(self._call_at)
         return max(0.0, min(then) - now) if then else None
 
     def _pass(self) -> None:
@@ -263,13 +274,22 @@ class Courier:
                 self._tell_again(each.lane)
 
     def _make_calls(self) -> None:
-        while self.calls:
+        """Send what goes past the journal, and so may find its way closed where that is open."""
+        while self.calls and time.monotonic() >= self._call_at:
             action = self.calls.popleft()
             try:
                 action(self._sink)
-            except QueueUnavailable:
+            except QueueUnavailable as error:
                 self.calls.appendleft(action)
-                raise
+                self._hold_calls(error)
+            else:
+                self._call_pause = BACKOFF_FIRST
+
+    def _hold_calls(self, error: QueueUnavailable) -> None:
+        if self._call_pause == BACKOFF_FIRST:
+            _log.warning("what is not a job's waits: %s", error)
+        self._call_at = time.monotonic() + _random.uniform(self._call_pause / 2, self._call_pause)
+        self._call_pause = min(BACKOFF_LAST, self._call_pause * 2)
 
     def _drop_in_flight(self) -> None:
         """Give up a batch that raises what waiting can't heal, so that the next ones get out."""

@@ -58,6 +58,10 @@ class Emitter:
         """Make a client that is connected somewhere a member of a job's room."""
         self._manager.join(sid, namespace, job)
 
+    def settle(self, seconds: float) -> bool:
+        """Wait until what was published has arrived at the broker; returns whether it has."""
+        return self._manager.settle(seconds)
+
     def close(self) -> None:
         """Close the connections."""
         self._manager.close()

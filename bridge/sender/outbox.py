@@ -98,4 +98,4 @@ class Outbox:
                 if left <= 0:
                     return False
                 self.courier.settled.wait(min(left, 0.05))
-        return True
+        return self.courier.settle(max(0.0, end - time.monotonic()))

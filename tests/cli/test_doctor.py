@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bridge.cli import main
-from tests.conftest import free_port
+from tests.conftest import RabbitServer, free_port
 from tests.nodes import SECRET
 
 
@@ -108,3 +108,25 @@ def test_every_origin_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     done = run()
     assert done.exit_code == 0
     assert "note  CORS_ORIGINS" in done.output
+
+
+@pytest.mark.rabbitmq
+def test_rabbitmq_and_its_journal(
+    monkeypatch: pytest.MonkeyPatch, shared_rabbit: RabbitServer, redis_url: str
+) -> None:
+    monkeypatch.setenv("BRIDGE_MESSAGE_QUEUE", shared_rabbit.url)
+    done = run()
+    assert done.exit_code == 1
+    assert "fix: BRIDGE_JOURNAL: RabbitMQ" in done.output
+
+    monkeypatch.setenv("BRIDGE_JOURNAL", redis_url)
+    done = run()
+    assert done.exit_code == 0, done.output
+    assert "message queue amqp://***@127.0.0.1" in done.output
+    assert "journal redis://127.0.0.1" in done.output
+
+    monkeypatch.setenv("BRIDGE_MESSAGE_QUEUE", f"amqp://guest:hidden-word@127.0.0.1:{free_port()}")
+    done = run()
+    assert done.exit_code == 1
+    assert "wrong message queue amqp://***@127.0.0.1" in done.output
+    assert "hidden-word" not in done.output

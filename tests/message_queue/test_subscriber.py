@@ -1,4 +1,4 @@
-"""The subscriber, over a real Redis that comes and goes."""
+"""The subscriber, over a real Redis and a real RabbitMQ that come and go."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from redis import Redis
 
-from bridge.message_queue.subscriber import Subscriber
+from bridge.message_queue.redis_line import RedisLine
+from bridge.message_queue.subscriber import Line, Subscriber
 from tests.conftest import RedisServer, wait_until
+from tests.message_queue.conftest import Broker
 from tests.nodes import passes
 
 
@@ -41,10 +42,10 @@ Listen = Callable[..., tuple[Subscriber, Heard]]
 def listen(channel: str) -> Iterator[Listen]:
     made: list[Subscriber] = []
 
-    def listen(url: str) -> tuple[Subscriber, Heard]:
+    def listen(line: Line) -> tuple[Subscriber, Heard]:
         heard = Heard()
         subscriber = Subscriber(
-            url,
+            line,
             channel,
             on_message=heard.on_message,
             on_lost=heard.on_lost,
@@ -59,61 +60,50 @@ def listen(channel: str) -> Iterator[Listen]:
         subscriber.stop()
 
 
-@pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    client = Redis.from_url(redis_url)
-    yield client
-    client.close()
-
-
 def test_what_is_published_after_the_confirmation_is_heard(
-    listen: Listen, redis_url: str, redis: Redis, channel: str
+    listen: Listen, broker: Broker, channel: str
 ) -> None:
-    subscriber, heard = listen(redis_url)
+    subscriber, heard = listen(broker.line())
     names = [f"{channel}/{number}" for number in range(1200)]
 
     tickets = [subscriber.subscribe(name) for name in names]
 
     assert all(ticket.wait(5) for ticket in tickets)
     for name in names:
-        assert redis.publish(name, name) == 1
+        assert broker.publish(name, name) == 1
     wait_until(lambda: len(heard.messages) == len(names))
     assert heard.messages == [(name, name.encode()) for name in names]
 
 
-def test_relay_channel_is_always_heard(
-    listen: Listen, redis_url: str, redis: Redis, channel: str
-) -> None:
-    _, heard = listen(redis_url)
-    wait_until(lambda: redis.publish(f"{channel}/relay", "join") == 1)
+def test_relay_channel_is_always_heard(listen: Listen, broker: Broker, channel: str) -> None:
+    _, heard = listen(broker.line())
+    wait_until(lambda: broker.publish(f"{channel}/relay", "join") == 1)
     wait_until(lambda: heard.messages == [(f"{channel}/relay", b"join")])
 
 
-def test_subscribing_again_is_confirmed_at_once(listen: Listen, redis_url: str) -> None:
-    subscriber, _ = listen(redis_url)
+def test_subscribing_again_is_confirmed_at_once(listen: Listen, broker: Broker) -> None:
+    subscriber, _ = listen(broker.line())
     assert subscriber.subscribe("again").wait(5)
     assert subscriber.subscribe("again").wait(5)
 
 
-def test_commands_keep_their_order(
-    listen: Listen, redis_url: str, redis: Redis, channel: str
-) -> None:
-    subscriber, _ = listen(redis_url)
+def test_commands_keep_their_order(listen: Listen, broker: Broker, channel: str) -> None:
+    subscriber, _ = listen(broker.line())
     name = f"{channel}/on-and-off"
     for _ in range(200):
         subscriber.subscribe(name)
         subscriber.unsubscribe(name)
     assert subscriber.subscribe(name).wait(5)
-    assert redis.publish(name, "x") == 1
+    assert broker.publish(name, "x") == 1
 
     subscriber.unsubscribe(name)
     assert subscriber.subscribe(f"{channel}/after").wait(5)
-    assert redis.publish(name, "x") == 0
+    assert broker.publish(name, "x") == 0
 
 
-def test_many_threads_at_once(listen: Listen, redis_url: str, redis: Redis, channel: str) -> None:
+def test_many_threads_at_once(listen: Listen, broker: Broker, channel: str) -> None:
     # Seen with other subscribers: a subscription made while the connection is set up is lost.
-    subscriber, heard = listen(redis_url)
+    subscriber, heard = listen(broker.line())
     confirmed: list[bool] = []
 
     def join(number: int) -> None:
@@ -126,12 +116,12 @@ def test_many_threads_at_once(listen: Listen, redis_url: str, redis: Redis, chan
         thread.join()
 
     assert confirmed == [True] * 200
-    assert [redis.publish(f"{channel}/{number}", "x") for number in range(200)] == [1] * 200
+    assert [broker.publish(f"{channel}/{number}", "x") for number in range(200)] == [1] * 200
     wait_until(lambda: len(heard.messages) == 200)
 
 
 def test_a_handler_that_raises_costs_no_message(
-    redis_url: str, redis: Redis, channel: str, caplog: pytest.LogCaptureFixture
+    broker: Broker, channel: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard: list[bytes] = []
 
@@ -141,70 +131,67 @@ def test_a_handler_that_raises_costs_no_message(
         heard.append(data)
 
     subscriber = Subscriber(
-        redis_url, channel, on_message=on_message, on_lost=lambda: None, on_recovered=lambda: None
-    )
+        broker.line(), channel,
+        on_message=on_message, on_lost=lambda: None, on_recovered=lambda: None,
+    )  # fmt: skip
     subscriber.start()
-    assert subscriber.subscribe(channel).wait(5)
+    assert subscriber.subscribe(f"{channel}/room").wait(5)
 
-    redis.publish(channel, "bad")
-    redis.publish(channel, "good")
+    broker.publish(f"{channel}/room", "bad")
+    broker.publish(f"{channel}/room", "good")
 
     wait_until(lambda: heard == [b"good"])
     assert "a fault" in caplog.text
     subscriber.stop()
 
 
-def test_large_messages_come_whole(
-    listen: Listen, redis_url: str, redis: Redis, channel: str
-) -> None:
-    subscriber, heard = listen(redis_url)
-    assert subscriber.subscribe(channel).wait(5)
+def test_large_messages_come_whole(listen: Listen, broker: Broker, channel: str) -> None:
+    subscriber, heard = listen(broker.line())
+    assert subscriber.subscribe(f"{channel}/room").wait(5)
     large = b"x" * 5_000_000
 
-    redis.publish(channel, large)
-    redis.publish(channel, b"small")
+    broker.publish(f"{channel}/room", large)
+    broker.publish(f"{channel}/room", b"small")
 
     wait_until(lambda: len(heard.messages) == 2)
     assert [data for _, data in heard.messages] == [large, b"small"]
 
 
-def test_it_hears_itself(listen: Listen, redis_url: str) -> None:
-    subscriber, heard = listen(redis_url)
+def test_it_hears_itself(listen: Listen, broker: Broker) -> None:
+    subscriber, heard = listen(broker.line())
     wait_until(lambda: subscriber.heard_seconds is not None)
     assert heard.messages == []
 
 
 def test_back_within_a_second_with_all_channels(
-    listen: Listen, own_redis: RedisServer, channel: str
+    listen: Listen, own_broker: Broker, channel: str
 ) -> None:
-    subscriber, heard = listen(own_redis.url)
+    subscriber, heard = listen(own_broker.line())
     names = [f"{channel}/{number}" for number in range(50)]
     assert all(ticket.wait(5) for ticket in [subscriber.subscribe(name) for name in names])
-    own_redis.stop()
+    own_broker.server.stop()
     wait_until(lambda: heard.lost == 1)
     late = subscriber.subscribe(f"{channel}/late")
     subscriber.unsubscribe(names[0])
     assert not late.wait(0.1)
     assert heard.recovered == 0
 
-    own_redis.start()
+    own_broker.server.start()
     began = time.monotonic()
     wait_until(lambda: heard.recovered == 1)
 
     assert time.monotonic() - began < 1.5
     assert late.wait(1)
-    client = own_redis.client
-    assert [client.publish(name, "x") for name in names] == [0] + [1] * 49
-    client.close()
+    assert [own_broker.publish(name, "x") for name in names] == [0] + [1] * 49
 
 
-def test_it_starts_before_the_server(listen: Listen, own_redis: RedisServer, channel: str) -> None:
-    own_redis.stop()
-    subscriber, heard = listen(own_redis.url)
-    ticket = subscriber.subscribe(channel)
+def test_it_starts_before_the_server(listen: Listen, own_broker: Broker, channel: str) -> None:
+    own_broker.server.stop()
+    subscriber, heard = listen(own_broker.line())
+    ticket = subscriber.subscribe(f"{channel}/room")
     assert not ticket.wait(0.2)
 
-    own_redis.start()
+    own_broker.server.start()
 
     assert ticket.wait(5)
     assert heard.lost == 0
@@ -250,11 +237,11 @@ class Proxy:
 
 
 def test_a_deaf_connection_is_noticed_and_made_anew(
-    listen: Listen, own_redis: RedisServer, channel: str
+    listen: Listen, broker: Broker, channel: str
 ) -> None:
-    proxy = Proxy(own_redis.port)
-    subscriber, heard = listen(f"redis://127.0.0.1:{proxy.port}")
-    assert subscriber.subscribe(channel).wait(5)
+    proxy = Proxy(broker.server.port)
+    subscriber, heard = listen(broker.line(proxy.port))
+    assert subscriber.subscribe(f"{channel}/room").wait(5)
     wait_until(lambda: subscriber.heard_seconds is not None)
 
     # The one that listens falls silent, without a word; the one that publishes works on.
@@ -262,8 +249,8 @@ def test_a_deaf_connection_is_noticed_and_made_anew(
     wait_until(lambda: heard.lost == 1, seconds=20)
     wait_until(lambda: heard.recovered == 1)
 
-    assert own_redis.client.publish(channel, "x") >= 1
-    wait_until(lambda: heard.messages == [(channel, b"x")])
+    assert broker.publish(f"{channel}/room", "x") >= 1
+    wait_until(lambda: heard.messages == [(f"{channel}/room", b"x")])
     subscriber.stop()
     proxy.close()
 
@@ -280,20 +267,30 @@ MODES = [
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_same_in_green_threads(mode: str, own_redis: RedisServer) -> None:
+def test_the_same_in_green_threads(mode: str, broker: Broker) -> None:
+    settings = broker.settings()
     passes(f"""
 from bridge.relay.patching import patch
 patch({mode!r})
-import threading, time
+import socket, threading, time
+from bridge.message_queue.choice import carrier_of, line_of, post_of
+from bridge.journal import connect
 from bridge.message_queue.subscriber import Subscriber
-from redis import Redis
-heard, lost, back = [], [], []
-subscriber = Subscriber("{own_redis.url}", "ch", on_message=lambda c, m: heard.append(m),
+from bridge.settings import Settings
+settings = Settings.load({{"message_queue": {settings.message_queue!r}, "journal":
+                          {settings.journal!r}, "channel": {settings.channel!r}}}, environ={{}})
+heard, lost, back, links = [], [], [], []
+carrier = carrier_of(settings)
+line = line_of(settings, carrier)
+opened = line.open
+line.open = lambda: links.append(opened()) or links[-1]
+subscriber = Subscriber(line, settings.channel, on_message=lambda c, m: heard.append(m),
                         on_lost=lambda: lost.append(1), on_recovered=lambda: back.append(1))
 subscriber.start()
 tickets = [subscriber.subscribe(f"c{{n}}") for n in range(500)]
 assert all(ticket.wait(5) for ticket in tickets)
-redis = Redis.from_url("{own_redis.url}")
+journal = connect(settings.journal_url)
+post = post_of(settings, journal, carrier)
 ticks = []
 def tick():
     while True:
@@ -305,16 +302,17 @@ def until(condition):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
-assert redis.publish("c7", "x" * 1000000) == 1
+post.send("c7", "x" * 1000000)
 until(lambda: heard and len(heard[0]) == 1000000)
-redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+links[-1].socket.shutdown(socket.SHUT_RDWR)
 until(lambda: lost and back)
-assert redis.publish("c7", "y") == 1
+post.send("c7", "y")
 until(lambda: len(heard) == 2)
 until(lambda: len(ticks) > 100)
 assert max(b - a for a, b in zip(ticks, ticks[1:])) < 0.5, "others were kept waiting"
 subscriber.stop()
-redis.close()
+post.close()
+journal.close()
 """)
 
 
@@ -322,8 +320,9 @@ def test_it_connects_again_however_often_it_has_to(
     listen: Listen, own_redis: RedisServer, channel: str
 ) -> None:
     own_redis.stop()
-    subscriber, heard = listen(own_redis.url)
-    pool = subscriber._client.connection_pool
+    line = RedisLine(own_redis.url)
+    subscriber, heard = listen(line)
+    pool = line._client.connection_pool
     pool.max_connections = 2  # redis-py's pools refuse the connection after the hundredth
     time.sleep(1.5)  # the outage; some five attempts
     own_redis.start()
