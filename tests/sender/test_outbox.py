@@ -36,6 +36,8 @@ class Queue:
         self.snapshots: list[Reading] = []
         self.rev = 0
         self.renewed: list[str] = []
+        self.closed_past_the_journal = False
+        self.refused = 0
         self.standing: Standing | None = None
         self.asked: Callable[[], object] = lambda: None
 
@@ -77,7 +79,8 @@ class Queue:
         return receipts
 
     def send(self, name: str, data: Any, *, to: str, namespace: str) -> None:
-        if self.away:
+        if self.away or self.closed_past_the_journal:
+            self.refused += 1
             raise QueueUnavailable("away")
         self.sent.append((name, data, to))
 
@@ -465,12 +468,20 @@ def test_nobody_waits_for_a_queue_whose_answers_take_too_long(outbox: Outbox, qu
     assert queue.states("second") == ["STARTED"]
 
 
-def test_events_to_a_sid_go_past_the_journal_in_order(outbox: Outbox, queue: Queue) -> None:
-    queue.away = True
+def test_events_to_a_sid_go_past_the_journal_in_order_and_hold_no_job_up(
+    outbox: Outbox, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.closed_past_the_journal = True
     for number in range(3):
         outbox.call(lambda sink, n=number: sink.send("e", n, to="sid", namespace="/"))  # type: ignore[misc]
-    wait_until(lambda: outbox.down)
-    queue.away = False
+    wait_until(lambda: queue.refused >= 2)
+    progress = run_in(outbox)
+    outbox.open(progress)
+    wait_until(lambda: queue.states() == ["STARTED"])
+    assert not outbox.down
+    assert caplog.text.count("waits") == 1
+    queue.closed_past_the_journal = False
+    progress.finish("SUCCESS")
     assert outbox.flush(10)
     assert queue.sent == [("e", 0, "sid"), ("e", 1, "sid"), ("e", 2, "sid")]
 
