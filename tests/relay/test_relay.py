@@ -13,7 +13,7 @@ import socketio
 
 from bridge.errors import QueueUnavailable, Unavailable
 from bridge.journal import RedisJournal
-from bridge.message_queue import subscriber as subscriber_module
+from bridge.message_queue.redis_line import RedisLine
 from bridge.message_queue.subscriber import Ticket
 from bridge.relay import fanout, members, message
 from bridge.relay import relay as relay_module
@@ -358,7 +358,7 @@ def test_a_loss_while_the_first_watcher_is_answered_is_made_good(
 ) -> None:
     member, reader = connect()
     own_worker.state(job, "STARTED", current=0)
-    read, link = RedisJournal.read, subscriber_module._Link
+    read, link = RedisJournal.read, RedisLine.open
 
     def refuse(*_: object) -> Any:
         raise OSError("away")
@@ -366,7 +366,7 @@ def test_a_loss_while_the_first_watcher_is_answered_is_made_good(
     def read_and_lose(self: RedisJournal, requests: Any) -> Any:
         readings = read(self, requests)
         monkeypatch.setattr(RedisJournal, "read", read)
-        monkeypatch.setattr(subscriber_module, "_Link", refuse)
+        monkeypatch.setattr(RedisLine, "open", refuse)
         own_worker.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         wait_until(lambda: relay._subscriber._lost)
         own_worker.state(job, current=1)
@@ -374,7 +374,7 @@ def test_a_loss_while_the_first_watcher_is_answered_is_made_good(
 
     monkeypatch.setattr(RedisJournal, "read", read_and_lose)
     assert watch(relay, member, job).snapshot["current"] == 0
-    monkeypatch.setattr(subscriber_module, "_Link", link)
+    monkeypatch.setattr(RedisLine, "open", link)
 
     wait_until(lambda: reader.currents() == [1])
 

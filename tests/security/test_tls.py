@@ -16,6 +16,7 @@ from socketio import RedisManager
 from bridge.errors import QueueUnavailable
 from bridge.journal import RedisJournal, connect
 from bridge.message_queue.manager import SenderManager
+from bridge.message_queue.redis_line import RedisLine
 from bridge.message_queue.stock import StockManager
 from bridge.message_queue.subscriber import Subscriber
 from bridge.settings import Settings
@@ -122,7 +123,7 @@ def subscribe(url: str) -> bool:
     """Whether a subscription is confirmed."""
     heard = threading.Event()
     subscriber = Subscriber(
-        url, "tls", on_message=lambda *_: heard.set(), on_lost=lambda: None,
+        RedisLine(url), "tls", on_message=lambda *_: heard.set(), on_lost=lambda: None,
         on_recovered=lambda: None,
     )  # fmt: skip
     subscriber.start()
