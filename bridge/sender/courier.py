@@ -8,17 +8,18 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from bridge.errors import QueueUnavailable
-from bridge.journal import Journal
 from bridge.records import AGAIN, BROKEN, OK, STALE, Publication, Receipt
+from bridge.sender.calls import Calls
 from bridge.sender.lane import AmendedSource, Lane, LiveSource, is_end
 from bridge.sender.lanes import Counters, Lanes
 from bridge.sender.lease import RENEWALS, own_lease
+from bridge.sender.sink import Sink
 from bridge.settings import Settings, hide_credentials
 
 BACKOFF_FIRST: Final = 0.05
@@ -35,29 +36,6 @@ AMENDMENT_TRIES: Final = 10
 _log = logging.getLogger("bridge.sender")
 # Of its own: the global one belongs to the user's task, which may have seeded it.
 _random = random.Random()
-
-
-class Sink(Protocol):
-    """What the courier sends through; `bridge.sender.emitter.Emitter` is the real one."""
-
-    @property
-    def journal(self) -> Journal:
-        """For reading what is amended, and for the lease."""
-
-    def publish(self, publications: list[Publication]) -> list[Receipt]:
-        """Journal and publish, in order; raises QueueUnavailable."""
-
-    def send(self, name: str, data: object, *, to: str, namespace: str) -> None:
-        """Emit past the journal; raises QueueUnavailable."""
-
-    def join(self, sid: str, namespace: str, job: str) -> None:
-        """Make a client a member of a job's room; raises QueueUnavailable."""
-
-    def settle(self, seconds: float) -> bool:
-        """Wait until what was published has arrived at the broker; returns whether it has."""
-
-
-Call = Callable[[Sink], None]
 
 
 @dataclass
@@ -92,7 +70,7 @@ class Courier:
     Attributes:
         down: whether the queue is known to be away.
         settled: notified whenever something was answered, or the queue has gone away.
-        calls: other things to send, in order.
+        calls: what is sent past the journal.
     """
 
     def __init__(
@@ -117,14 +95,12 @@ class Courier:
         self._backoff = BACKOFF_FIRST
         self._trip_began: float | None = None
         self._trip_seconds = 0.0
-        self._call_pause = BACKOFF_FIRST
-        self._call_at = float("-inf")
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._told_dropped = 0
         self.down = False
         self.settled = threading.Condition(lock)
-        self.calls: deque[Call] = deque()
+        self.calls = Calls(settings.outbox_jobs)
 
     def kick(self) -> None:
         """Have the lanes looked at now; starts the thread the first time."""
@@ -188,7 +164,7 @@ class Courier:
         elif self._ended and not self._ended[-1].found:
             then.append(max(self._ask_at, self._ended[-1].told_at + ASK_SECONDS))
         if self.calls:
-            then.append(self._call_at)
+            then.append(self.calls.due_at)
         return max(0.0, min(then) - now) if then else None
 
     def _pass(self) -> None:
@@ -206,7 +182,7 @@ class Courier:
             if refused:
                 raise QueueUnavailable(refused)
             self._in_flight = self._gather()
-        self._make_calls()
+        self.calls.make(self._sink)
         self._ask_after()
         self._came_back()
         with self.settled:
@@ -272,24 +248,6 @@ class Courier:
             each = self._ended.pop()
             if time.monotonic() - each.told_at < ENDS_KEPT_SECONDS:
                 self._tell_again(each.lane)
-
-    def _make_calls(self) -> None:
-        """Send what goes past the journal, and so may find its way closed where that is open."""
-        while self.calls and time.monotonic() >= self._call_at:
-            action = self.calls.popleft()
-            try:
-                action(self._sink)
-            except QueueUnavailable as error:
-                self.calls.appendleft(action)
-                self._hold_calls(error)
-            else:
-                self._call_pause = BACKOFF_FIRST
-
-    def _hold_calls(self, error: QueueUnavailable) -> None:
-        if self._call_pause == BACKOFF_FIRST:
-            _log.warning("what is not a job's waits: %s", error)
-        self._call_at = time.monotonic() + _random.uniform(self._call_pause / 2, self._call_pause)
-        self._call_pause = min(BACKOFF_LAST, self._call_pause * 2)
 
     def _drop_in_flight(self) -> None:
         """Give up a batch that raises what waiting can't heal, so that the next ones get out."""

@@ -10,10 +10,12 @@ import threading
 import time
 
 from bridge.records import Publication
-from bridge.sender.courier import Call, Courier, Sink
+from bridge.sender.calls import Call
+from bridge.sender.courier import Courier
 from bridge.sender.lane import Lane, LiveSource, Source
 from bridge.sender.lanes import Counters, Lanes
 from bridge.sender.progress import Progress
+from bridge.sender.sink import Sink
 from bridge.settings import Settings
 
 
@@ -59,11 +61,7 @@ class Outbox:
 
     def call(self, action: Call) -> None:
         """Take something else to be sent, such as an event to a sid; in order among themselves."""
-        calls = self.courier.calls
-        calls.append(action)
-        if len(calls) > self._settings.outbox_jobs:
-            calls.popleft()
-            self.counters.events_dropped += 1
+        self.counters.events_dropped += not self.courier.calls.put(action)
         self.courier.kick()
 
     def ended(self) -> None:
