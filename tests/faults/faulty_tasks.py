@@ -17,6 +17,7 @@ app.conf.update(
     result_backend=os.environ.get("FAULTS_BACKEND", "cache+memory://"),
     broker_connection_retry_on_startup=True,
     worker_prefetch_multiplier=1,
+    include=["tests.faults.worker_tasks"],
     task_default_queue=os.environ.get("FAULTS_QUEUE", "celery"),
     # An unacknowledged job comes back this soon after its worker was killed.
     broker_transport_options={"visibility_timeout": int(os.environ.get("FAULTS_VISIBILITY", "5"))},

@@ -70,6 +70,10 @@ class Deed:
             with self._unblocked():
                 self.progress.emit(name, {**(data or {}), "deed": self.id, "number": number})
 
+    def emitted_elsewhere(self, count: int) -> None:
+        """Go on after the numbers that a forked copy of this used."""
+        self._emitted += count
+
     @contextlib.contextmanager
     def _unblocked(self) -> Iterator[None]:
         before = time.perf_counter()
