@@ -135,13 +135,22 @@ def cut_at(reading: Reading) -> int | None:
 
 
 def messages_of(job: str, reading: Reading) -> Iterator[Message]:
-    """Make messages of what the journal holds: events in order, then the state, if none is cut."""
+    """Make messages of what the journal holds, in the order of their revs; no state if it is cut.
+
+    A state is read with the newest `last_seq`. Before events that came after it, it is told with
+    the one that it had, or clients would take them for missed.
+    """
+    state = None if cut_at(reading) is not None else reading.snapshot
+    told: int | None = None
     for event in reading.events:
-        payload = {key: value for key, value in event.items() if key != "name"}
-        yield _message(job, event, event["seq"], EVENT, event["name"], payload)
-    if reading.snapshot is not None and cut_at(reading) is None:
-        state = reading.snapshot
-        yield _message(job, state, state["last_seq"], STATE, PROGRESS_EVENT, state)
+        if state is not None and event["rev"] > state["rev"]:
+            last_seq = event["seq"] - 1 if told is None else told
+            yield _state_message(job, {**state, "last_seq": last_seq})
+            state = None
+        told = event["seq"]
+        yield _event_message(job, event)
+    if state is not None:
+        yield _state_message(job, state)
 
 
 def outline_of(job: str, reading: Reading) -> list[Message]:
@@ -150,13 +159,19 @@ def outline_of(job: str, reading: Reading) -> list[Message]:
     That is the last event that it holds, at which a client sees a hole, and the newest state, which
     need not wait for all that lies between.
     """
-    *_, last = reading.events
-    payload = {key: value for key, value in last.items() if key != "name"}
-    outline = [_message(job, last, last["seq"], EVENT, last["name"], payload)]
+    outline = [_event_message(job, reading.events[-1])]
     if reading.snapshot is not None:
-        state = reading.snapshot
-        outline.append(_message(job, state, state["last_seq"], STATE, PROGRESS_EVENT, state))
+        outline.append(_state_message(job, reading.snapshot))
     return sorted(outline, key=lambda message: message.rev)
+
+
+def _state_message(job: str, state: Mapping[str, Any]) -> Message:
+    return _message(job, state, state["last_seq"], STATE, PROGRESS_EVENT, state)
+
+
+def _event_message(job: str, event: Mapping[str, Any]) -> Message:
+    payload = {key: value for key, value in event.items() if key != "name"}
+    return _message(job, event, event["seq"], EVENT, event["name"], payload)
 
 
 def _message(

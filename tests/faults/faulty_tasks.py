@@ -100,10 +100,10 @@ def chatter(count: int, steps: int = 10, *, progress: Progress) -> None:
 
 @app.task
 @push_progress
-def bulky(count: int, size: int, *, progress: Progress) -> None:
+def bulky(count: int, size: int, interval: float = 0.002, *, progress: Progress) -> None:
     """Emit large events, no faster than they can be sent."""
     with deed(progress) as doing:
         for number in range(1, count + 1):
             doing.update(number, total=count)
             doing.emit("block", data={"block": "x" * size})
-            time.sleep(0.002)
+            time.sleep(interval)

@@ -2,8 +2,9 @@
 
     worker --(worker wire)--> queue <--(node wires)-- two nodes <--(client wires)-- clients
 
-The queue is a redis-server that carries and remembers; Celery's broker and result backend are a
-redis-server of their own, so that a fault of the bridge's queue is not one of Celery's.
+The queue is a redis-server that carries and remembers, or only remembers where a RabbitMQ carries,
+which then has wires of its own. Celery's broker and result backend are a redis-server of their
+own, so that a fault of the bridge's queue is not one of Celery's.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from bridge import Job, submit
 from bridge.journal import RedisJournal, connect
 from bridge.settings import Settings
 from bridge.tokens import Tokens
-from tests.conftest import RedisServer, free_port, missing, wait_until
+from tests.conftest import RabbitServer, RedisServer, free_port, missing, wait_until
 from tests.faults import ledger
 from tests.faults.clients import KINDS, Recorder
 from tests.faults.evidence import Death, Evidence, Stored
@@ -140,6 +141,7 @@ class Stack:
         nodes: how many web nodes.
         redis_options: more of the queue's own options.
         node_environ: variables of the nodes' own.
+        carrier: a RabbitMQ that carries, so that the queue only remembers.
         **settings: other settings, by their names in `Settings`.
     """
 
@@ -152,6 +154,7 @@ class Stack:
         nodes: int = 2,
         redis_options: tuple[str, ...] = (),
         node_environ: Mapping[str, str] = {},
+        carrier: RabbitServer | None = None,
         **settings: Any,
     ) -> None:
         if shutil.which("redis-server") is None:
@@ -162,6 +165,7 @@ class Stack:
         self.channel = f"faults-{uuid.uuid4().hex}"
         self.ledger = folder / "ledger.jsonl"
         self._node_environ = node_environ
+        self.carrier = carrier
         self.workers: list[Worker] = []
         self.recorders: list[Recorder] = []
         self._given = {f"BRIDGE_{name.upper()}": str(value) for name, value in settings.items()}
@@ -173,6 +177,10 @@ class Stack:
             starting.callback(self.broker.stop)
             self.worker_wire = Proxy(self.queue.port)
             self.node_wires = [Proxy(self.queue.port) for _ in range(nodes)]
+            # By the port of the wire to the queue that the same process has.
+            self._carrier_wires = {} if carrier is None else {
+                wire.port: Proxy(carrier.port) for wire in (self.worker_wire, *self.node_wires)
+            }  # fmt: skip
             self.ports = [free_port() for _ in range(nodes)]
             self.client_wires = [Proxy(port) for port in self.ports]
             for wire in self.wires:
@@ -194,7 +202,13 @@ class Stack:
 
     @property
     def wires(self) -> list[Proxy]:
-        return [self.worker_wire, *self.node_wires, *self.client_wires]
+        queue = [self.worker_wire, *self.node_wires]
+        return [*queue, *self._carrier_wires.values(), *self.client_wires]
+
+    @property
+    def carrier_wires(self) -> list[Proxy]:
+        """The worker's and then the nodes' wires to the RabbitMQ that carries."""
+        return list(self._carrier_wires.values())
 
     def start_node(self, index: int, **environ: str) -> Node:
         """Start a web node at its place; `nodes[index]` is to be set by whoever restarts one."""
@@ -299,8 +313,16 @@ class Stack:
         return Settings.load(environ={**self._environ(queue_port)})
 
     def _environ(self, queue_port: int) -> dict[str, str]:
+        queue = {"BRIDGE_MESSAGE_QUEUE": f"redis://127.0.0.1:{queue_port}/0"}
+        if self.carrier is not None:
+            wire = self._carrier_wires.get(queue_port)
+            port = self.carrier.port if wire is None else wire.port
+            queue = {
+                "BRIDGE_MESSAGE_QUEUE": self.carrier.url.replace(str(self.carrier.port), str(port)),
+                "BRIDGE_JOURNAL": queue["BRIDGE_MESSAGE_QUEUE"],
+            }
         return {
-            "BRIDGE_MESSAGE_QUEUE": f"redis://127.0.0.1:{queue_port}/0",
+            **queue,
             "BRIDGE_CHANNEL": self.channel,
             "BRIDGE_SECRET_KEY": SECRET,
             **self._given,
