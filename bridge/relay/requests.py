@@ -14,6 +14,8 @@ from bridge.rooms import check_job_id, check_user_id, job_room, root_room, user_
 from bridge.tokens import MAX_TOKEN_CHARS
 
 MAX_SEQ: Final = 2**53
+#: A "since" that asks for no events at all.
+NO_EVENTS: Final = -1
 MAX_JOBS: Final = 1000
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 500
@@ -26,7 +28,7 @@ class WatchJobs:
     """Watch some jobs.
 
     Attributes:
-        since: each job's id with the seq after which events are wanted.
+        since: each job's id with the seq after which events are wanted, or `NO_EVENTS`.
         single: whether it was asked for as one job, which is answered differently.
     """
 
@@ -106,17 +108,19 @@ def request_of(
 
 def watch_request(arguments: tuple[Any, ...]) -> WatchJobs | WatchRoom:
     """Check the arguments of ``watch``."""
-    subject, data = _subject(arguments, "token", "since", "limit", "cursor")
+    subject, data = _subject(arguments, "token", "since", "events", "limit", "cursor")
     token = _token(data)
     if subject in ("root", "user"):
         _only(data, subject, "token", "limit", "cursor")
         return WatchRoom(
             subject, _ident(subject, data[subject]), _limit(data), _cursor(data), token
         )
-    _only(data, subject, "token", "since")
+    _only(data, subject, "token", "since", "events")
+    jobs = _jobs(data["jobs"]) if subject == "jobs" else [_job(data["job"])]
+    if not _wants_events(data):
+        return WatchJobs(dict.fromkeys(jobs, NO_EVENTS), subject == "job", token)
     if subject == "job":
-        return WatchJobs({_job(data["job"]): seq_number(data.get("since"))}, True, token)
-    jobs = _jobs(data["jobs"])
+        return WatchJobs({jobs[0]: seq_number(data.get("since"))}, True, token)
     return WatchJobs(_since_each(data.get("since"), jobs), False, token)
 
 
@@ -200,6 +204,15 @@ def _since_each(value: object, jobs: Collection[str]) -> dict[str, int]:
     if any(job not in jobs for job in value):
         raise BadRequest("since names a job that is not in jobs")
     return {job: seq_number(value.get(job)) for job in jobs}
+
+
+def _wants_events(data: Mapping[str, Any]) -> bool:
+    wanted = data.get("events", True)
+    if not isinstance(wanted, bool):
+        raise BadRequest("events must be true or false")
+    if not wanted and data.get("since") is not None:
+        raise BadRequest("since says which events are wanted, and events: false that none are")
+    return wanted
 
 
 def _token(data: Mapping[str, Any]) -> str | None:

@@ -55,6 +55,21 @@ def test_live_messages_follow_the_ack_in_order(
     assert set(event) == {"job", "rev", "run", "seq", "at", "data"}
 
 
+def test_who_wants_no_events_gets_none(worker: Worker, clients: MakeClient, job: str) -> None:
+    worker.state(job, "STARTED")
+    for number in range(3):
+        worker.event(job, data=number)
+    token = worker.tokens.issue(jobs=job)
+    client = clients()
+
+    one = client.ask("watch", {"job": job, "token": token, "events": False})
+    several = client.ask("watch", {"jobs": [job], "token": token, "events": False})["jobs"][job]
+
+    for answer in (one, several):
+        assert answer["snapshot"]["last_seq"] == 3
+        assert (answer["events"], answer["gap"]) == ([], False)
+
+
 def test_since_leaves_out_what_is_known(worker: Worker, clients: MakeClient, job: str) -> None:
     worker.state(job, "STARTED")
     for number in range(5):
@@ -262,6 +277,9 @@ def test_expired_token(worker: Worker, clients: MakeClient, job: str) -> None:
         ({"jobs": ["a"], "since": {"a": -1}},),
         ({"job": "a", "since": -1},),
         ({"job": "a", "since": True},),
+        ({"job": "a", "events": 0},),
+        ({"job": "a", "events": False, "since": 3},),
+        ({"user": "a", "events": False},),
         ({"job": "a", "since": 1.5},),
         ({"job": "a", "since": "1"},),
         ({"job": "a", "since": 2**53 + 1},),

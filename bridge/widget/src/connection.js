@@ -11,19 +11,30 @@
 import { Manager } from "socket.io-client";
 import { backoffMs } from "./backoff.js";
 
-/** @typedef {import("./job-view.js").JobView} JobView */
-/** @typedef {import("./job-view.js").Effect} Effect */
+/** `more`: there is more to be asked for; `loaded`: there is not. @typedef {import("./job-view.js").Effect | {type: "more" | "loaded"}} Effect */
 /** @typedef {import("./records.js").Reading} Reading */
 /** @typedef {import("./records.js").Refusal} Refusal */
 
 /**
- * What a connection needs of a watcher.
+ * What a connection needs to know of what is watched.
+ *
+ * @typedef {object} View
+ * @property {() => number} asking  the number of the event after which it wants to know all; -1: no events
+ * @property {(name: string, message: unknown) => Effect[]} live
+ * @property {(answer: any, since?: number) => Effect[]} answered
+ * @property {() => Effect[]} unanswered
+ */
+
+/**
+ * What a connection needs of a watcher: of a job, or of all jobs of a root or user.
  *
  * @typedef {object} Watcher
- * @property {string} job
+ * @property {string} key  the job's id, or what `roomKey` gives
+ * @property {(() => object) | undefined} [room]  what to ask for, where it is no single job
+ * @property {object} subject  what is told when nobody watches it any more
  * @property {string | undefined} token
  * @property {import("./token-source.js").TokenSource | undefined} tokens  where to get a fresh one
- * @property {JobView} view
+ * @property {View} view
  * @property {(effects: Effect[]) => void} take
  * @property {(refusal: Refusal, final: boolean) => void} refused
  * @property {(actions: unknown) => void} granted  what the token allows
@@ -53,7 +64,8 @@ import { backoffMs } from "./backoff.js";
 
 const ACK_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 10_000;
-const BATCH = 100;
+/** As many as a client may watch. */
+const BATCH = 200;
 const BATCH_MS = 5;
 /** A hole often closes by itself: its messages are still on their way. */
 const HOLE_MS = 60;
@@ -67,6 +79,14 @@ const RENEWALS = 3;
 const EXPIRED_EVENT = "bridge:expired";
 /** @type {Refusal} */
 const UNANSWERED = { error: "unavailable", message: "The server did not answer." };
+
+/**
+ * Under which a root's or user's watchers are found; a job's are found under its id.
+ *
+ * @param {"root" | "user"} kind
+ * @param {unknown} id
+ */
+export const roomKey = (kind, id) => `${kind} ${id}`;
 
 /** @type {Map<string, Connection>} */
 const connections = new Map();
@@ -87,9 +107,9 @@ export const connectionTo = (url, namespace) => {
 };
 
 export class Connection {
-  /** Who watches which job. @type {Map<string, Map<Watcher, Standing>>} */
-  #jobs = new Map();
-  /** Jobs whose `unwatch` is under way: a server may handle it after a `watch` sent behind it. @type {Set<string>} */
+  /** Who watches what, by key. @type {Map<string, Map<Watcher, Standing>>} */
+  #watched = new Map();
+  /** That whose `unwatch` is under way: a server may handle it after a `watch` sent behind it. @type {Set<string>} */
   #leaving = new Set();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #flushTimer;
@@ -129,11 +149,11 @@ export class Connection {
 
   /** @param {Watcher} watcher */
   add(watcher) {
-    const watchers = this.#jobs.get(watcher.job) ?? new Map();
+    const watchers = this.#watched.get(watcher.key) ?? new Map();
     /** @type {Standing} */
     const standing = { phase: "due", alone: false, failures: 0, renewals: 0, timer: undefined, release: undefined };
     watchers.set(watcher, standing);
-    this.#jobs.set(watcher.job, watchers);
+    this.#watched.set(watcher.key, watchers);
     standing.release = watcher.tokens?.hold((token) => this.#renewed(watcher, standing, token));
     clearTimeout(this.#returnTimer);
     this.#socket.connect();
@@ -141,20 +161,26 @@ export class Connection {
     else this.#flushSoon();
   }
 
+  /** Asks anew, because there is more to be had. @param {Watcher} watcher */
+  again(watcher) {
+    const standing = this.#watched.get(watcher.key)?.get(watcher);
+    if (standing?.phase === "watching") this.#due(watcher, standing);
+  }
+
   /** @param {Watcher} watcher */
   remove(watcher) {
-    const watchers = this.#jobs.get(watcher.job);
+    const watchers = this.#watched.get(watcher.key);
     const standing = watchers?.get(watcher);
     clearTimeout(standing?.timer);
     standing?.release?.();
     if (!watchers?.delete(watcher) || watchers.size) return;
-    this.#jobs.delete(watcher.job);
-    setTimeout(() => this.#leave(watcher.job), LINGER_MS);
+    this.#watched.delete(watcher.key);
+    setTimeout(() => this.#leave(watcher), LINGER_MS);
   }
 
   /** @returns {[Watcher, Standing][]} */
   #everyone() {
-    return [...this.#jobs.values()].flatMap((watchers) => [...watchers]);
+    return [...this.#watched.values()].flatMap((watchers) => [...watchers]);
   }
 
   #connected() {
@@ -185,7 +211,7 @@ export class Connection {
   #returnLater() {
     clearTimeout(this.#returnTimer);
     this.#returnTimer = setTimeout(() => {
-      if (this.#jobs.size) this.#socket.connect();
+      if (this.#watched.size) this.#socket.connect();
     }, backoffMs(this.#returns++));
   }
 
@@ -198,9 +224,17 @@ export class Connection {
 
   /** @param {string} name @param {unknown} message */
   #received(name, message) {
-    const job = /** @type {{job?: unknown} | null | undefined} */ (message)?.job;
-    const watchers = this.#jobs.get(/** @type {string} */ (job));
-    for (const [watcher, standing] of [...(watchers ?? [])]) {
+    if (typeof message !== "object" || message === null) return;
+    const { job, root, user } = /** @type {Record<string, unknown>} */ (message);
+    this.#handTo(/** @type {string} */ (job), name, message);
+    // A root's own job has no root.
+    this.#handTo(roomKey("root", root ?? job), name, message);
+    this.#handTo(roomKey("user", user), name, message);
+  }
+
+  /** @param {string} key @param {string} name @param {unknown} message */
+  #handTo(key, name, message) {
+    for (const [watcher, standing] of [...(this.#watched.get(key) ?? [])]) {
       if (name !== EXPIRED_EVENT) {
         if (standing.phase !== "refused") this.#take(watcher, watcher.view.live(name, message));
       } else if (standing.phase === "watching") {
@@ -212,10 +246,11 @@ export class Connection {
 
   /** @param {Watcher} watcher @param {Effect[]} effects */
   #take(watcher, effects) {
-    const standing = this.#jobs.get(watcher.job)?.get(watcher);
+    const standing = this.#watched.get(watcher.key)?.get(watcher);
     if (standing?.phase === "watching" && effects.some(({ type }) => type === "hole")) {
       this.#dueLater(watcher, standing, HOLE_MS * (1 + Math.random()));
     }
+    if (standing?.phase === "watching" && effects.some(({ type }) => type === "more")) this.#due(watcher, standing);
     if (effects.length) watcher.take(effects);
   }
 
@@ -244,10 +279,12 @@ export class Connection {
   #flush() {
     /** @type {Map<string, {token: string | undefined, asks: Ask[]}>} */
     const batches = new Map();
-    for (const [job, watchers] of this.#jobs) {
-      if (this.#leaving.has(job)) continue;
+    for (const [key, watchers] of this.#watched) {
+      if (this.#leaving.has(key)) continue;
       for (const [watcher, standing] of watchers) {
-        if (standing.phase === "due") joinBatch(batches, watcher, standing);
+        if (standing.phase !== "due") continue;
+        if (watcher.room) this.#askRoom(watcher, standing, watcher.room());
+        else joinBatch(batches, watcher, standing);
       }
     }
     for (const { token, asks } of batches.values()) {
@@ -265,19 +302,37 @@ export class Connection {
     for (const { members } of asks) for (const [, standing] of members) standing.phase = "asking";
     const [first] = asks;
     const single = asks.length === 1;
-    const request = single
-      ? { job: first?.job, token, since: first?.since }
-      : {
-          jobs: asks.map(({ job }) => job),
-          token,
-          since: Object.fromEntries(asks.map(({ job, since }) => [job, since])),
-        };
-    this.#socket.timeout(ACK_TIMEOUT_MS).emit("watch", request, (/** @type {unknown} */ lost, /** @type {any} */ ack) => {
+    const subject = single ? { job: first?.job } : { jobs: asks.map(({ job }) => job) };
+    const after = single ? first?.since : Object.fromEntries(asks.map(({ job, since }) => [job, since]));
+    const events = Number(first?.since) < 0 ? { events: false } : { since: after };
+    const request = { ...subject, token, ...events };
+    this.#request("watch", request, (ack) => {
       for (const ask of asks) {
         const whole = single || ack?.ok === false;
-        this.#heard(ask, lost ? null : { answer: whole ? ack : ack?.jobs?.[ask.job], single });
-        this.#leave(ask.job);
+        this.#heard(ask, ack && { answer: whole ? ack : ack.jobs?.[ask.job], single });
+        this.#leaveUnwatched(ask.members);
       }
+    });
+  }
+
+  /** One `watch` of all jobs of a root or user, or of some more of them. @param {Watcher} watcher @param {Standing} standing @param {object} wanted */
+  #askRoom(watcher, standing, wanted) {
+    standing.phase = "asking";
+    const members = /** @type {[Watcher, Standing][]} */ ([[watcher, standing]]);
+    this.#request("watch", { ...wanted, token: watcher.token }, (answer) => {
+      this.#heard({ job: watcher.key, since: 0, members }, answer && { answer, single: true });
+      this.#leaveUnwatched(members);
+    });
+  }
+
+  /**
+   * @param {string} name
+   * @param {object} request
+   * @param {(ack: any) => void} heard called once, with null where no answer came in time
+   */
+  #request(name, request, heard) {
+    this.#socket.timeout(ACK_TIMEOUT_MS).emit(name, request, (/** @type {unknown} */ lost, /** @type {any} */ ack) => {
+      heard(lost ? null : (ack ?? {}));
     });
   }
 
@@ -326,7 +381,7 @@ export class Connection {
 
   /** @param {Watcher} watcher @param {Standing} standing @returns {boolean} whether it still watches */
   #stands(watcher, standing) {
-    return this.#jobs.get(watcher.job)?.get(watcher) === standing;
+    return this.#watched.get(watcher.key)?.get(watcher) === standing;
   }
 
   /** Gets a fresh token, and asks with it. @param {Watcher} watcher @param {Standing} standing */
@@ -353,42 +408,46 @@ export class Connection {
   }
 
   /**
-   * Asks the watcher's job to stop.
+   * Asks a job to stop.
    *
-   * @param {Watcher} watcher
+   * @param {string} job
+   * @param {Pick<Watcher, "token" | "tokens">} watcher who may
    * @returns {Promise<Refusal | null>} null: it was told
    */
-  async cancel(watcher) {
-    const refusal = await this.#askToCancel(watcher);
+  async cancel(job, watcher) {
+    const refusal = await this.#askToCancel(job, watcher.token);
     if (refusal?.error !== "expired" || !watcher.tokens) return refusal;
     try {
       watcher.token = await watcher.tokens.fresh(watcher.token);
     } catch {
       return refusal;
     }
-    return this.#askToCancel(watcher);
+    return this.#askToCancel(job, watcher.token);
   }
 
-  /** @param {Watcher} watcher @returns {Promise<Refusal | null>} */
-  #askToCancel({ job, token }) {
+  /** @param {string} job @param {string | undefined} token @returns {Promise<Refusal | null>} */
+  #askToCancel(job, token) {
     if (!this.#socket.connected) return Promise.resolve(UNANSWERED);
     return new Promise((resolve) => {
-      this.#socket.timeout(ACK_TIMEOUT_MS).emit("cancel", { job, token }, (/** @type {unknown} */ lost, /** @type {any} */ ack) => {
-        resolve(lost ? UNANSWERED : ack?.ok === true ? null : refusalOf(ack));
-      });
+      this.#request("cancel", { job, token }, (ack) => resolve(!ack ? UNANSWERED : ack.ok === true ? null : refusalOf(ack)));
     });
   }
 
-  /** Tells the server once nobody here watches a job any more. @param {string} job */
-  #leave(job) {
-    if (this.#jobs.has(job)) return;
-    if (!this.#jobs.size) {
+  /** @param {[Watcher, Standing][]} members */
+  #leaveUnwatched(members) {
+    for (const [watcher] of members) this.#leave(watcher);
+  }
+
+  /** Tells the server once nobody here watches it any more. @param {Watcher} watcher */
+  #leave({ key, subject }) {
+    if (this.#watched.has(key)) return;
+    if (!this.#watched.size) {
       this.#socket.disconnect();
       this.#online = null;
-    } else if (this.#socket.connected && !this.#leaving.has(job)) {
-      this.#leaving.add(job);
-      this.#socket.timeout(ACK_TIMEOUT_MS).emit("unwatch", { job }, () => {
-        this.#leaving.delete(job);
+    } else if (this.#socket.connected && !this.#leaving.has(key)) {
+      this.#leaving.add(key);
+      this.#request("unwatch", subject, () => {
+        this.#leaving.delete(key);
         this.#flushSoon();
       });
     }
@@ -401,16 +460,16 @@ export class Connection {
  * @param {Standing} standing
  */
 const joinBatch = (batches, watcher, standing) => {
-  const key = JSON.stringify([watcher.token, standing.alone && watcher.job]);
+  const since = watcher.view.asking();
+  const key = JSON.stringify([watcher.token, standing.alone && watcher.key, since < 0]);
   const batch = batches.get(key) ?? { token: watcher.token, asks: [] };
   batches.set(key, batch);
-  const since = watcher.view.asking();
-  const ask = batch.asks.find(({ job }) => job === watcher.job);
+  const ask = batch.asks.find(({ job }) => job === watcher.key);
   if (ask) {
     ask.since = Math.min(ask.since, since);
     ask.members.push([watcher, standing]);
   } else {
-    batch.asks.push({ job: watcher.job, since, members: [[watcher, standing]] });
+    batch.asks.push({ job: watcher.key, since, members: [[watcher, standing]] });
   }
 };
 

@@ -5,5 +5,9 @@
  */
 
 export { display } from "./display.js";
-export { Face } from "./face.js";
+export { Face, newBar, showBar } from "./face.js";
+export { number, percent } from "./format.js";
+export { drawIcon, newIcon } from "./icon.js";
+export { PALETTE } from "./palette.css.js";
+export { make, mark, put, sheet, slot } from "./shadow.js";
 export { WORDS } from "./words.js";

@@ -72,6 +72,7 @@ export const PALETTE = `
 [data-tone="waiting"] .bar[data-indeterminate="moving"] .fill { --_far: 556%; inline-size: 18%; animation-duration: 3.2s; }
 .bar[data-indeterminate="still"] .fill, [data-tone="lost"] .fill, [data-tone="offline"] .fill { background: var(--_stripes); }
 .bar[data-indeterminate="still"] .fill { opacity: 0.5; }
+[data-tone="failure"] .bar[data-indeterminate] .fill, [data-tone="revoked"] .bar[data-indeterminate] .fill { background: none; }
 @keyframes pass {
   from { transform: translateX(calc(-100% * var(--_way, 1))); }
   to { transform: translateX(calc(var(--_far, 286%) * var(--_way, 1))); }

@@ -13,9 +13,15 @@ import { ACTIONS_EVENT, ANY_EVENT, Watch, WatchError } from "./watch.js";
 /** @typedef {import("./records.js").Refusal} Refusal */
 /** @typedef {import("./words.js").SomeWords} SomeWords */
 
-/** Under way from the first moment, beside the first connection. @type {typeof import("./looks.js") | undefined} */
+/** @typedef {typeof import("./looks.js")} Looks */
+
+/** @type {Looks | undefined} */
 let looks;
+/** Under way from the first moment, beside the first connection. */
 const looksToCome = globalThis.customElements && import("./looks.js").then((loaded) => (looks = loaded));
+
+/** @returns {Promise<Looks>} */
+export const looksLoaded = () => /** @type {Promise<Looks>} */ (looksToCome);
 
 const PASSED_ON = ["progress", "success", "failure", "retry", "revoked", "lost", "gap", "online", "offline", "error"];
 
@@ -212,9 +218,10 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     this.#showSoon();
   }
 
+  /** Without a job it is shown as it is, and nobody is asked. */
   #readSnapshot() {
     const snapshot = parsed(this.getAttribute("snapshot"));
-    this.#snapshot = isState(snapshot) && snapshot.job === this.job ? snapshot : null;
+    this.#snapshot = isState(snapshot) && (!this.job || snapshot.job === this.job) ? snapshot : null;
   }
 
   #start() {
@@ -280,7 +287,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
       mayCancel: this.#watch?.actions.includes("cancel") ?? false,
       cancelling: this.#cancelling,
       notCancelled: this.#notCancelled,
-      job: this.job,
+      job: this.job || (this.#snapshot?.job ?? ""),
       label: this.label,
       now: Date.now() / 1000,
       locale: languageOf(this),

@@ -11,7 +11,6 @@ import { tokenSource } from "./token-source.js";
 /** @typedef {import("./records.js").StateRecord} StateRecord */
 /** @typedef {import("./records.js").EventRecord} EventRecord */
 /** @typedef {import("./records.js").Refusal} Refusal */
-/** @typedef {import("./job-view.js").Effect} Effect */
 
 /**
  * @typedef {object} WatchOptions
@@ -51,7 +50,7 @@ const UNREAD = 10_000;
  * @returns {URL}
  * @throws {TypeError} where it can't be known, or isn't http(s)
  */
-const serverUrl = (url) => {
+export const serverUrl = (url) => {
   const here = typeof location === "undefined" ? undefined : location.href;
   const module = import.meta.url.startsWith("http") ? new URL(import.meta.url).origin : undefined;
   const found = url ? new URL(url, here) : new URL(module ?? here ?? "");
@@ -125,11 +124,12 @@ export class Watch extends EventTarget {
     this.#view = new JobView(since);
     this.#connection = connectionTo(serverUrl(url), namespace);
     this.#watcher = {
-      job,
+      key: job,
+      subject: { job },
       token: dynamic ? undefined : token || undefined,
       tokens: dynamic ? tokenSource(token) : tokenUrl ? tokenSource(tokenUrl) : undefined,
       view: this.#view,
-      take: (/** @type {Effect[]} */ effects) => this.#take(effects),
+      take: (/** @type {import("./connection.js").Effect[]} */ effects) => this.#take(effects),
       refused: (/** @type {Refusal} */ refusal, /** @type {boolean} */ final) => this.#refused(refusal, final),
       granted: (/** @type {unknown} */ actions) => this.#granted(actions),
       line: (/** @type {boolean} */ online) => this.#tell(online ? "online" : "offline", null),
@@ -175,7 +175,7 @@ export class Watch extends EventTarget {
    * @throws {WatchError} where the server refused, or did not answer
    */
   async cancel() {
-    const refusal = await this.#connection.cancel(this.#watcher);
+    const refusal = await this.#connection.cancel(this.job, this.#watcher);
     if (refusal) throw new WatchError(refusal);
   }
 
@@ -212,7 +212,7 @@ export class Watch extends EventTarget {
     }
   }
 
-  /** @param {Effect[]} effects */
+  /** @param {import("./connection.js").Effect[]} effects */
   #take(effects) {
     for (const effect of effects) {
       if (this.#closed) return;

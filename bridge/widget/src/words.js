@@ -38,6 +38,25 @@ export const WORDS = Object.freeze({
   details: "Details",
   copy: "Copy",
   copied: "Copied",
+  jobs: "Jobs",
+  noJobs: "No jobs yet",
+  noMatch: "No job matches",
+  loading: "Loading…",
+  find: "Find a job",
+  clear: "Show all",
+  older: "Show older jobs",
+  groups: Object.freeze({
+    running: "Running",
+    retrying: "Trying again",
+    lost: "Worker lost",
+    waiting: "Waiting",
+    failed: "Failed",
+    done: "Done",
+    cancelled: "Cancelled",
+  }),
+  countOf: (/** @type {string} */ count, /** @type {string} */ group) => `${count} ${group.toLowerCase()}`,
+  endedOf: (/** @type {string} */ ended, /** @type {string} */ total) => `${ended} of ${total} ended`,
+  below: (/** @type {string} */ count) => `${count} below`,
   cancel: "Cancel",
   cancelling: "Cancelling…",
   cancelFailed: (/** @type {string} */ why) => `Not cancelled: ${why}`,
@@ -47,5 +66,5 @@ export const WORDS = Object.freeze({
   cancelUnavailable: "the server did not answer.",
 });
 
-/** @typedef {{[Name in keyof typeof WORDS]: (typeof WORDS)[Name] extends string ? string : (typeof WORDS)[Name]}} Words */
+/** @typedef {{[Name in keyof typeof WORDS]: (typeof WORDS)[Name] extends string ? string : (typeof WORDS)[Name] extends Function ? (typeof WORDS)[Name] : Record<keyof (typeof WORDS)[Name], string>}} Words */
 /** @typedef {Partial<Words>} SomeWords */

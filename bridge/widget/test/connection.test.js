@@ -87,11 +87,11 @@ describe("a watch", () => {
 
 describe("one connection", () => {
   it("serves all watches, and those of one token in one request", async () => {
-    for (let i = 0; i < 150; i += 1) start(`job-${i}`, { token: "t" });
+    for (let i = 0; i < 250; i += 1) start(`job-${i}`, { token: "t" });
     start("other", { token: "u" });
-    await until(() => server.members("job-149") && server.members("other"));
+    await until(() => server.members("job-249") && server.members("other"));
     assert.equal(server.connections, 1);
-    assert.deepEqual(watched("watch").map(({ jobs, job }) => jobs?.length ?? job), [100, 50, "other"]);
+    assert.deepEqual(watched("watch").map(({ jobs, job }) => jobs?.length ?? job), [200, 50, "other"]);
   });
 
   it("asks once for two watches of one job, and both hear", async () => {

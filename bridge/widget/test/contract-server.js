@@ -70,8 +70,8 @@ export class ContractServer {
     return this.space.sockets.size;
   }
 
-  members(job) {
-    return this.space.adapter.rooms.get(`job:${job}`)?.size ?? 0;
+  members(job, kind = "job") {
+    return this.space.adapter.rooms.get(`${kind}:${job}`)?.size ?? 0;
   }
 
   /** Publishes a state; what is left out stays as it was. */
@@ -84,8 +84,13 @@ export class ContractServer {
       unit: null, rate: null, eta: null, stage: null, stages: [], error: null, result: null, meta: {},
       ...kept.snapshot, ...more, rev, epoch: kept.epoch, last_seq: kept.events.length, updated_at: Date.now() / 1000,
     };
-    if (live) this.space.to(`job:${job}`).emit("progress", kept.snapshot);
+    if (live) this.#rooms(kept.snapshot).emit("progress", kept.snapshot);
     return kept.snapshot;
+  }
+
+  /** Everyone who watches it, each once. */
+  #rooms({ job, root, user }) {
+    return this.space.to([`job:${job}`, `root:${root ?? job}`, ...(user ? [`user:${user}`] : [])]);
   }
 
   event(job, name, data, { live = true } = {}) {
@@ -119,9 +124,29 @@ export class ContractServer {
     ack(fault ? fault(request) : act());
   }
 
-  #watch(socket, { job, jobs, token, since }) {
+  #watch(socket, { job, jobs, root, user, token, since, events = true, limit = 100, cursor }) {
+    if (root || user) return this.#page(socket, { root, user, token, limit, cursor });
+    if (!events) since = job ? Infinity : Object.fromEntries(jobs.map((id) => [id, Infinity]));
     if (job) return { ok: true, job, ...this.#reading(socket, job, token, since) };
     return { ok: true, jobs: Object.fromEntries(jobs.map((id) => [id, this.#reading(socket, id, token, since?.[id])])) };
+  }
+
+  /** Newest first, as many as are wanted. */
+  #page(socket, { root, user, token, limit, cursor }) {
+    const room = root ? `root:${root}` : `user:${user}`;
+    if (this.tokens.has(room) && this.tokens.get(room) !== token) {
+      return { ok: false, error: this.expired.has(token) ? "expired" : "forbidden", message: `no permission for ${room}` };
+    }
+    socket.join(root ? [room, `job:${root}`] : room);
+    const theirs = ({ snapshot }) => snapshot && (root ? (snapshot.root ?? snapshot.job) === root : snapshot.user === user);
+    const found = [...this.#jobs.values()].filter(theirs).map(({ snapshot }) => snapshot).reverse();
+    const from = Number(cursor ?? 0);
+    const page = found.slice(from, from + limit);
+    return {
+      ok: true,
+      jobs: Object.fromEntries(page.map((snapshot) => [snapshot.job, { snapshot, actions: this.actions }])),
+      cursor: from + limit < found.length ? String(from + limit) : null,
+    };
   }
 
   #reading(socket, job, token, since = 0) {
@@ -134,8 +159,9 @@ export class ContractServer {
     return { snapshot, events: events.filter(({ seq }) => seq > since), gap: false, actions: this.actions };
   }
 
-  #unwatch(socket, { job, jobs }) {
-    for (const id of jobs ?? [job]) socket.leave(`job:${id}`);
+  #unwatch(socket, { job, jobs, root, user }) {
+    for (const id of jobs ?? (job ? [job] : [])) socket.leave(`job:${id}`);
+    if (root || user) socket.leave(root ? `root:${root}` : `user:${user}`);
     return { ok: true };
   }
 
