@@ -225,9 +225,11 @@ class Subscriber:
             selector.register(self._wake_reader, selectors.EVENT_READ)
             while not self._stopped.is_set():
                 self._obey(link)
-                ready = [] if link.pending() else selector.select(ECHO_SECONDS)
-                self._drain_wakes()
-                if link.pending() or any(key.fileobj is link.socket for key, _ in ready):
+                seconds = 0 if link.pending() else ECHO_SECONDS
+                ready = [key.fileobj for key, _ in selector.select(seconds)]
+                if self._wake_reader in ready:
+                    self._drain_wakes()
+                if link.socket in ready or link.pending():
                     for channel, message in link.receive():
                         self._hear(channel, message)
                 if self._lost and link.settled():

@@ -18,7 +18,6 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -29,6 +28,8 @@ from engineio.socket import Socket
 from bridge.relay.outlet import Outlet, Outlets
 from bridge.relay.patching import EVENTLET, GEVENT
 
+#: So much later than it must an answer to a ping is missed, as the two clocks differ.
+_GRACE_SECONDS: Final = 1.0
 #: So many unsent bytes the system holds for a socket; a slow one takes no more memory than that.
 _UNSENT_BYTES: Final = 65_536
 #: What this was written for: the first version of each, and the first that nobody has looked at.
@@ -68,12 +69,13 @@ class Direct:
 
     def __init__(self, mode: str, server: Any, on_cut: Callable[[str], None]) -> None:
         self._eio = server.eio
-        call_soon, call_later = event_loop(mode)
         self.outlets = Outlets(
-            call_soon=call_soon, call_later=call_later,
-            start_task=self._eio.start_background_task, on_cut=on_cut,
-        )  # fmt: skip
+            call_later=timer_of(mode), start_task=self._eio.start_background_task, on_cut=on_cut
+        )
         self._pings: deque[tuple[float, Connection]] = deque()
+        self._pongs: deque[tuple[float, Connection]] = deque()
+        # Its task wakes up for each connection; here those who are late come first.
+        self._eio.start_service_task = False
 
     def adopt(self, eio_sid: str) -> None:
         """Take a new connection over; Engine.IO makes its connections itself."""
@@ -86,10 +88,18 @@ class Direct:
         self._pings.append((time.monotonic() + self._eio.ping_interval, connection))
 
     def tend(self) -> None:
-        """Ping who is due; to be called now and then."""
+        """Ping who is due, end who has not answered, forget who has gone; called now and then."""
         now = time.monotonic()
         while self._pings and self._pings[0][0] <= now:
-            self._pings.popleft()[1].ping()
+            _, connection = self._pings.popleft()
+            connection.ping()
+            self._pongs.append((now + self._eio.ping_timeout + _GRACE_SECONDS, connection))
+        while self._pongs and self._pongs[0][0] <= now:
+            _, connection = self._pongs.popleft()
+            if not connection.is_alive():
+                self._eio.sockets.pop(connection.sid, None)
+            elif connection.last_ping:
+                self._pongs.append((now + _GRACE_SECONDS, connection))
 
 
 class Connection(Socket):  # type: ignore[misc]  # Engine.IO has no types
@@ -113,6 +123,12 @@ class Connection(Socket):  # type: ignore[misc]  # Engine.IO has no types
         self.last_ping = time.time()
         with contextlib.suppress(SocketIsClosedError):
             self.send(Packet(PING))
+
+    def is_alive(self) -> bool:
+        """End the connection if it has not answered a ping; whether it is open still."""
+        with contextlib.suppress(SocketIsClosedError):
+            self.check_ping_timeout()
+        return not self.closed
 
     def _websocket_handler(self, websocket: Any) -> Any:
         """Converse over a WebSocket, as Engine.IO does, until it ends."""
@@ -229,17 +245,17 @@ class _Through:
         self._outlet.write_at_once(data)
 
 
-def event_loop(mode: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return what calls a function in the event loop: as soon as may be, and after seconds."""
+def timer_of(mode: str) -> Callable[[float, Callable[[], None]], object]:
+    """Return what calls a function in the event loop of an async mode, after seconds."""
     if mode == EVENTLET:
         hub = importlib.import_module("eventlet.hubs").get_hub()
-        return partial(hub.schedule_call_global, 0), hub.schedule_call_global
+        return hub.schedule_call_global  # type: ignore[no-any-return]
     loop = importlib.import_module("gevent").get_hub().loop
     timers: set[Any] = set()
 
     def call_later(seconds: float, function: Callable[[], None]) -> None:
         timer = loop.timer(seconds)
-        timers.add(timer)
+        timers.add(timer)  # else it would be collected
 
         def fire() -> None:
             timers.discard(timer)
@@ -248,4 +264,4 @@ def event_loop(mode: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
         timer.start(fire)
 
-    return loop.run_callback, call_later
+    return call_later

@@ -277,7 +277,7 @@ class Bridge:
         relay = Relay(_with_backend(self.settings, self.celery), server)
         if self._made_socketio:
             server.manager.on_malformed = lambda: relay.counters.add("queue.base")
-        gate = Gate(self.settings, server, relay, whole=self._made_socketio, mode=self.async_mode)
+        gate = Gate(self.settings, server, relay, whole=self._made_socketio)
         permission = Permission(self.settings, self.tokens, Sessions(self._app, self._authorize))
         termination = Termination(self.celery)
         answers = Answers(relay, permission, self.settings, gate.caller, termination)

@@ -10,14 +10,14 @@ holds a bounded tail and gets the newest state.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from engineio.packet import MESSAGE, Packet
 
 from bridge.relay.members import Member
 from bridge.relay.message import Message, event_head
-from bridge.relay.outlet import SLOW_BYTES, Outlet
+from bridge.relay.outlet import SLOW_BYTES, Outlet, Outlets
 
 #: A queue with so many packets waiting is slow; with so few it has drained.
 SLOW_PACKETS: Final = 128
@@ -29,34 +29,43 @@ class Fanout:
 
     Args:
         server: the python-socketio server that holds the clients.
+        namespace: the one in which most clients are.
+        outlets: the direct way; None where there is none.
 
     Attributes:
         delivered: how many messages of jobs were handed to clients' connections.
         left_out: how many were not, because a client was slow; it gets the newest state later.
     """
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: Any, namespace: str, outlets: Outlets | None) -> None:
         self._server = server
+        self._namespace = namespace
+        self._outlets = outlets
         self._slow: set[Member] = set()
         self.delivered = 0
         self.left_out = 0
 
     def deliver(self, message: Message, members: Iterable[Member]) -> None:
         """Send a live message to members, each as its state allows."""
-        namespace, frame, written = "", b"", 0
+        if self._outlets is None:
+            for member in members:
+                if not _waits(member, message):
+                    self.push(member, message)
+        else:
+            ready = self._ready(message, members)
+            self.delivered += self._outlets.write(ready, message.frame(self._namespace))
+
+    def _ready(self, message: Message, members: Iterable[Member]) -> Iterator[Outlet]:
+        """Tell the outlets to write to; what can't go there goes another way or waits."""
+        namespace = self._namespace
         for member in members:
             if (member.aside or member.behind or member.told) and _waits(member, message):
                 continue
             outlet = member.outlet
-            if outlet is None or outlet.size > SLOW_BYTES:
+            if outlet is None or outlet.size > SLOW_BYTES or member.namespace != namespace:
                 self.push(member, message)
-                continue
-            if member.namespace != namespace:
-                namespace = member.namespace
-                frame = message.frame(namespace)
-            outlet.add(frame)
-            written += 1
-        self.delivered += written
+            else:
+                yield outlet
 
     def push(self, member: Member, message: Message) -> bool:
         """Send a member a message; False if it is slow and was left behind."""
@@ -73,7 +82,7 @@ class Fanout:
             return False
         elif isinstance(queue, Outlet):
             member.outlet = queue
-            queue.add(message.frame(member.namespace))
+            queue.group.write((queue,), message.frame(member.namespace))
         else:
             # Not socket.send(): that may close it, and run handlers, in the listening thread.
             queue.put(message.packet(member.namespace))

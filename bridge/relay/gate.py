@@ -23,12 +23,11 @@ from bridge.errors import BadRequest, Refused, TooMany
 from bridge.relay.answers import refusal
 from bridge.relay.caller import Caller, caller_of, counted_as, is_this_machine
 from bridge.relay.depth import is_too_deep
-from bridge.relay.direct import Direct, is_supported
 from bridge.relay.fanout import unread_packets
 from bridge.relay.links import Links
 from bridge.relay.relay import Relay
 from bridge.relay.requests import request_of
-from bridge.settings import DIRECT, Settings
+from bridge.settings import Settings
 
 #: Connections of one address where the setting names no number.
 CLIENTS_ADDRESS: Final = 100
@@ -68,12 +67,9 @@ class Gate:
         server: the python-socketio server that holds the clients.
         relay: whose members they are, and where refusals are counted.
         whole: whether the server is the bridge's own, so that all its connections are guarded.
-        mode: the async mode in which it works.
     """
 
-    def __init__(
-        self, settings: Settings, server: Any, relay: Relay, *, whole: bool, mode: str
-    ) -> None:
+    def __init__(self, settings: Settings, server: Any, relay: Relay, *, whole: bool) -> None:
         # Only now: `limits` takes 0.1 s to load, and what never serves builds the app, too.
         from bridge.relay.pace import Pace
 
@@ -84,8 +80,6 @@ class Gate:
         self._counters = relay.counters
         self._pace = Pace(settings.messages_rate, 4 * settings.messages_rate + settings.max_watches)
         self.links = Links(settings.quiet_seconds)
-        wanted = settings.fanout == DIRECT and is_supported(mode)
-        self._direct = Direct(mode, server, self._cut_slow) if wanted else None
         self._clients: dict[str, _Client] = {}
         self._by_address: dict[str, int] = {}
         self._counting = threading.Lock()
@@ -116,8 +110,8 @@ class Gate:
                 del self._clients[eio_sid]
                 raise
             self._unheard[eio_sid] = time.monotonic()
-        if self._direct is not None:
-            self._direct.adopt(eio_sid)
+        if self._relay.direct is not None:
+            self._relay.direct.adopt(eio_sid)
 
     def enter(self, eio_sid: str) -> None:
         """A connection enters the bridge's namespace; where it was counted already, it may.
@@ -205,8 +199,8 @@ class Gate:
         """Do what is due now and then."""
         self._end_quiet()
         self.links.tend()
-        if self._direct is not None:
-            self._direct.tend()
+        if self._relay.direct is not None:
+            self._relay.direct.tend()
 
     def _end_quiet(self) -> None:
         """End the connections that have watched nothing for too long."""
@@ -222,10 +216,6 @@ class Gate:
                 # Thus told, a client doesn't come back by itself until it wants something.
                 self._server.disconnect(member.sid, namespace=member.namespace)
             self.cut(eio_sid, "limit.quiet")
-
-    def _cut_slow(self, eio_sid: str) -> None:
-        self._counters.add("limit.slow")
-        _log.warning("a client of %s reads nothing: closed", self.caller(eio_sid).address)
 
     def _check(self, eio_sid: str, data: Any, ours: bool, head: re.Match[str] | None) -> None:
         if unread_packets(self._server, eio_sid) >= MAX_UNREAD_PACKETS:

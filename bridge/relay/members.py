@@ -5,6 +5,7 @@ python-socketio's own rooms are not used for jobs, because leaving them scans ev
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -88,9 +89,11 @@ class Members:
         self._lock = lock or threading.RLock()
         self._by_sid: dict[tuple[str, str], Member] = {}
         self._by_connection: dict[str, set[Member]] = {}
+        self._by_namespace: dict[str, set[Member]] = {}
         self._by_user: dict[str, set[Member]] = {}
         self._rooms: dict[str, dict[Member, None]] = {}
         self._ends: dict[tuple[Member, str], float] = {}
+        self._first_end = math.inf  # or earlier: what is asked for often must not look at all
         self._empty_since: dict[str, float] = {}
         self._in_wide_rooms = 0
 
@@ -102,6 +105,7 @@ class Members:
             if member is None:
                 member = self._by_sid[key] = Member(namespace, sid, eio_sid, inbox)
                 self._by_connection.setdefault(eio_sid, set()).add(member)
+                self._by_namespace.setdefault(namespace, set()).add(member)
             return member
 
     def find(self, namespace: str, sid: str) -> Member | None:
@@ -115,8 +119,11 @@ class Members:
 
     def outside(self, namespace: str) -> list[Member]:
         """Return the members in other namespaces than this."""
+        if len(self._by_namespace.get(namespace, ())) == len(self._by_sid):
+            return []
         with self._lock:
-            return [m for m in self._by_sid.values() if m.namespace != namespace]
+            others = [each for name, each in self._by_namespace.items() if name != namespace]
+            return [member for each in others for member in each]
 
     def disconnect(self, member: Member) -> None:
         """Take a client out of everything."""
@@ -132,10 +139,14 @@ class Members:
                 if not self._by_user[user]:
                     del self._by_user[user]
             self._by_sid.pop((member.namespace, member.sid), None)
-            siblings = self._by_connection.get(member.eio_sid, set())
-            siblings.discard(member)
-            if not siblings:
-                self._by_connection.pop(member.eio_sid, None)
+            for table, key in (
+                (self._by_connection, member.eio_sid),
+                (self._by_namespace, member.namespace),
+            ):
+                siblings = table.get(key, set())
+                siblings.discard(member)
+                if not siblings:
+                    table.pop(key, None)
 
     def belong(self, member: Member, user: str, limit: int) -> bool:
         """Note whose client it is; False if that user has so many connections already."""
@@ -171,6 +182,7 @@ class Members:
                 self._ends.pop((member, watch), None)
             elif not known or (member, watch) in self._ends:
                 self._ends[member, watch] = max(ends, self._ends.get((member, watch), 0.0))
+                self._first_end = min(self._first_end, ends)
             if known:
                 return True
             member.has_watched = True
@@ -203,14 +215,17 @@ class Members:
 
     def leave_expired(self, now: float) -> list[tuple[Member, str, list[str]]]:
         """End the watches whose permission has ended; returns them with the rooms left by it."""
+        if now < self._first_end:
+            return []
         with self._lock:
             expired = [key for key, ends in self._ends.items() if ends <= now]
-            return [(member, watch, self.leave(member, watch)) for member, watch in expired]
+            left = [(member, watch, self.leave(member, watch)) for member, watch in expired]
+            self._first_end = min(self._ends.values(), default=math.inf)
+            return left
 
     def of(self, room: str) -> tuple[Member, ...]:
         """Return the members of a room."""
-        with self._lock:
-            return tuple(self._rooms.get(room, ()))
+        return tuple(self._rooms.get(room, ()))  # in one step: no lock is needed
 
     def rooms(self) -> list[str]:
         """Return the rooms that have members."""

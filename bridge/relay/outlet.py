@@ -6,9 +6,8 @@ message. An outlet stands where that queue was, takes frames that are made once 
 writes them itself, without waiting. What a socket doesn't take at once is written by a task that
 lives only as long, so that nothing is ever written into the middle of a frame.
 
-Frames of jobs that come for the same socket shortly one after the other go out in one write. Where
-a socket has had nothing for `HOLD_SECONDS`, or the node has little to do, they don't wait for each
-other.
+A frame for a socket that has had nothing for `HOLD_SECONDS` is written at once; those that come
+within that time go out together in one write, unless the node has little to do.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from engineio.packet import Packet
@@ -51,8 +50,7 @@ class Outlets:
     """The outlets of one process, and what of them waits.
 
     Args:
-        call_soon: calls a function in the event loop when whoever runs now waits.
-        call_later: the same after seconds: (seconds, function).
+        call_later: calls a function in the event loop after seconds: (seconds, function).
         start_task: starts a task in the way of the async mode.
         on_cut: called with the Engine.IO id of a client that is cut off because it reads nothing.
     """
@@ -60,51 +58,59 @@ class Outlets:
     def __init__(
         self,
         *,
-        call_soon: Callable[[Callable[[], None]], object],
         call_later: Callable[[float, Callable[[], None]], object],
         start_task: Callable[[Callable[[], None]], object],
         on_cut: Callable[[str], None],
     ) -> None:
-        self._call_soon = call_soon
         self._call_later = call_later
         self.start_task = start_task
         self.on_cut = on_cut
-        self._fresh: list[Outlet] = []
         self._held: list[Outlet] = []
         self._holding = False
         self._free = float(_FREE_AT_ONCE)
         self._counted_at = time.monotonic()
 
-    def add(self, outlet: Outlet) -> None:
-        """Have an outlet's frames written when whoever runs now has done what it is at."""
-        if not self._fresh:
-            self._call_soon(self._write_fresh)
-        self._fresh.append(outlet)
-
-    # These two run in the event loop itself, so nothing in them may wait.
-
-    def _write_fresh(self) -> None:
-        """Write to those that had nothing for a while; let the others wait for more."""
+    def write(self, outlets: Iterable[Outlet], frame: bytes) -> int:
+        """Write a frame to each outlet, or keep it there for a while; returns how many they are."""
         now = time.monotonic()
+        before, length, count = now - HOLD_SECONDS, len(frame), 0
+        for outlet in outlets:
+            count += 1
+            if outlet.size or (outlet.written_at > before and not self._is_free(now)):
+                outlet.add(frame)
+                continue
+            outlet.written_at = now
+            try:
+                sent = outlet.send(frame)
+            except OSError as error:
+                outlet.fail(error, frame)
+            else:
+                if sent != length:
+                    outlet.keep(frame[sent:])
+        return count
+
+    def add(self, outlet: Outlet) -> None:
+        """Have an outlet's frames written when its time has come."""
+        self._held.append(outlet)
+        if not self._holding:
+            self._hold(time.monotonic())
+
+    def _is_free(self, now: float) -> bool:
+        """Whether the node has so little to do that nothing need be saved; counts the write."""
         self._free = min(_FREE_AT_ONCE, self._free + (now - self._counted_at) * FREE_WRITES)
         self._counted_at = now
-        fresh, self._fresh = self._fresh, []
-        for outlet in fresh:
-            if outlet.written_at + HOLD_SECONDS <= now:
-                outlet.write(now)
-            elif self._free >= 1:
-                self._free -= 1
-                outlet.write(now)
-            else:
-                self._held.append(outlet)
-        if self._held and not self._holding:
-            self._hold(now)
+        if self._free < 1:
+            return False
+        self._free -= 1
+        return True
 
     def _write_held(self) -> None:
+        """Write what has waited for long enough. Runs in the event loop, so it must not wait."""
         now = time.monotonic()
+        before = now - HOLD_SECONDS
         held, self._held = self._held, []
         for outlet in held:
-            if outlet.written_at + HOLD_SECONDS <= now:
+            if outlet.written_at <= before:
                 outlet.write(now)
             else:
                 self._held.append(outlet)
@@ -122,33 +128,35 @@ class Outlet:
     """The way out to one WebSocket; to Engine.IO it is the connection's queue.
 
     Args:
-        outlets: those of this process.
+        group: the outlets of this process.
         link: the WebSocket's socket; send: writes to it what it takes, without waiting.
         close: closes the WebSocket.
         eio_sid: the connection's id.
 
     Attributes:
+        group: as given.
+        send: as given; for `Outlets`, and only while nothing waits.
         size: how many bytes wait.
         stuck: whether the socket takes nothing just now.
         written_at: when something was last written.
     """
 
     __slots__ = (
-        "_close", "_closing", "_eio_sid", "_ended", "_frames", "_link", "_outlets", "_send", "size",
+        "_close", "_closing", "_eio_sid", "_ended", "_frames", "_link", "group", "send", "size",
         "stuck", "written_at",
     )  # fmt: skip
 
     def __init__(
         self,
-        outlets: Outlets,
+        group: Outlets,
         link: Any,
         send: Callable[[bytes], int],
         close: Callable[[], None],
         eio_sid: str,
     ) -> None:
-        self._outlets = outlets
+        self.group = group
         self._link = link
-        self._send = send
+        self.send = send
         self._close = close
         self._eio_sid = eio_sid
         self._frames: list[bytes] = []
@@ -164,7 +172,7 @@ class Outlet:
         frames.append(frame)
         self.size += len(frame)
         if len(frames) == 1 and not self.stuck:
-            self._outlets.add(self)
+            self.group.add(self)
 
     def is_slow(self) -> bool:
         """Whether so much waits that messages of jobs are better left out."""
@@ -181,7 +189,7 @@ class Outlet:
         if not self.stuck:
             self.write(time.monotonic())
         elif self.size > MAX_BYTES:
-            self._outlets.on_cut(self._eio_sid)
+            self.group.on_cut(self._eio_sid)
             self.end()
 
     def write(self, now: float) -> None:
@@ -189,21 +197,29 @@ class Outlet:
         if self.stuck or not self._frames:
             return
         data = self._take()
+        self.size = 0
         self.written_at = now
         try:
-            sent = self._send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
+            sent = self.send(data)
+        except OSError as error:
+            self.fail(error, data)
+        else:
+            if sent != len(data):
+                self.keep(data[sent:])
+
+    def fail(self, error: OSError, data: bytes) -> None:
+        """Nothing of this was written: keep it, if the socket is only full."""
+        if isinstance(error, BlockingIOError):
+            self.keep(data)
+        else:
             self.end()
-            return
-        if sent == len(data):
-            self.size = 0
-            return
+
+    def keep(self, data: bytes) -> None:
+        """The socket takes no more just now: a task writes this, and all that comes meanwhile."""
         self.stuck = True
-        self._frames.insert(0, data[sent:])
-        self.size = len(data) - sent
-        self._outlets.start_task(self._write_patiently)
+        self._frames.insert(0, data)
+        self.size += len(data)
+        self.group.start_task(self._write_patiently)
 
     def end(self) -> None:
         """Give up: whoever reads from the socket learns it, and ends the connection."""

@@ -21,6 +21,7 @@ from bridge.message_queue.subscriber import Subscriber, Ticket
 from bridge.records import Reading
 from bridge.relay.catch_up import CatchUp, Gap
 from bridge.relay.counters import Counters
+from bridge.relay.direct import Direct, is_supported
 from bridge.relay.fanout import Fanout
 from bridge.relay.joining import Joining, is_here
 from bridge.relay.members import Member, Members
@@ -30,7 +31,7 @@ from bridge.relay.resync import Resync, rooms_of
 from bridge.relay.sweep import ResultBackend, Sweep
 from bridge.relay.trails import Trail, Trails
 from bridge.rooms import job_room, relay_channel, room_channel, split_room
-from bridge.settings import Settings
+from bridge.settings import DIRECT, Settings
 
 CONFIRM_SECONDS: Final = 2.0
 TEND_SECONDS: Final = 0.25
@@ -57,7 +58,10 @@ class Relay:
         self._room_of_channel: dict[str, str] = {}
         self._largest_frame = 2 * settings.max_payload + 262_144
         self._trails = Trails()
-        self._fanout = Fanout(server)
+        #: The direct way to WebSockets; None where Engine.IO's own is used.
+        self.direct = self._open_direct()
+        outlets = None if self.direct is None else self.direct.outlets
+        self._fanout = Fanout(server, settings.namespace, outlets)
         carrier = carrier_of(settings)
         self._subscriber = Subscriber(
             line_of(settings, carrier),
@@ -82,6 +86,16 @@ class Relay:
         self.counters = Counters()
         #: What else is done now and then, in the thread that tends.
         self.chores: list[Callable[[], None]] = []
+
+    def _open_direct(self) -> Direct | None:
+        mode = self._server.async_mode
+        if self._settings.fanout != DIRECT or not is_supported(mode):
+            return None
+        return Direct(mode, self._server, self._on_cut)
+
+    def _on_cut(self, eio_sid: str) -> None:
+        self.counters.add("limit.slow")
+        _log.warning("the connection %s reads nothing and was closed", eio_sid)
 
     def start(self) -> None:
         """Start the relay's threads; returns at once."""

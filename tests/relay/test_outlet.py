@@ -27,14 +27,13 @@ FUZZ = """
 from bridge.relay.patching import patch
 patch({mode!r})
 import random, socket, sys, threading, time
-from bridge.relay.direct import event_loop
+from bridge.relay.direct import timer_of
 from bridge.relay.outlet import Outlet, Outlets, websocket_frame
 
 def start(task):
     threading.Thread(target=task, daemon=True).start()
 
-soon, later = event_loop({mode!r})
-outlets = Outlets(call_soon=soon, call_later=later, start_task=start, on_cut=print)
+outlets = Outlets(call_later=timer_of({mode!r}), start_task=start, on_cut=print)
 for seed in range(6):
     dice = random.Random(seed)
     near, far = socket.socketpair()
@@ -62,7 +61,7 @@ for seed in range(6):
         if dice.random() < 0.3:
             way.write_at_once(frame)
         else:
-            way.add(frame)
+            outlets.write([way], frame)
         if dice.random() < 0.2:
             time.sleep(0.001)
     way.put(None)
@@ -88,9 +87,6 @@ class Loop:
         self.now = 1000.0
         self.calls: list[tuple[float, Callable[[], None]]] = []
         self.tasks: list[Callable[[], None]] = []
-
-    def soon(self, function: Callable[[], None]) -> None:
-        self.later(0, function)
 
     def later(self, seconds: float, function: Callable[[], None]) -> None:
         self.calls.append((self.now + seconds, function))
@@ -135,9 +131,7 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
 @pytest.fixture
 def make(loop: Loop) -> Callable[..., tuple[Outlet, Socket]]:
     cut: list[str] = []
-    all_outlets = Outlets(
-        call_soon=loop.soon, call_later=loop.later, start_task=loop.tasks.append, on_cut=cut.append
-    )  # fmt: skip
+    all_outlets = Outlets(call_later=loop.later, start_task=loop.tasks.append, on_cut=cut.append)
 
     def make(room: int = 1 << 30) -> tuple[Outlet, Socket]:
         link = Socket(room)
@@ -163,49 +157,35 @@ def test_a_frame_is_what_eventlet_makes_of_it(text: str, times: int, binary: boo
     assert websocket_frame(data) == theirs._pack_message(data)
 
 
-def test_what_comes_in_one_turn_goes_out_in_one_write(loop: Loop, make: Any) -> None:
-    way, link = make()
-
-    way.add(b"a")
-    way.add(b"b")
-    assert link.sent == []
-    loop.turn()
-
-    assert link.sent == [b"ab"]
-
-
 def test_an_idle_socket_waits_for_nothing_and_a_busy_one_at_most_25_ms(
     loop: Loop, make: Any
 ) -> None:
     way, link = make()
+    other, idle = make()
     make.outlets._free = 0
-    way.add(b"1")
-    loop.turn()
+    make.outlets.write([way], b"1")
     assert link.sent == [b"1"]
 
-    for byte in (b"2", b"3", b"4"):
+    for frame in (b"2", b"3", b"4"):
         loop.turn(0.001)
-        way.add(byte)
         make.outlets._free = 0
-    loop.turn()
-    assert link.sent == [b"1"]
-    other, idle = make()
-    other.add(b"x")
-    loop.turn()
+        make.outlets.write([way], frame)
+    make.outlets.write([other], b"x")
     assert idle.sent == [b"x"], "one that is idle does not wait for one that is busy"
+    assert link.sent == [b"1"]
     loop.turn(0.025)
 
     assert link.sent == [b"1", b"234"]
     loop.turn(HOLD_SECONDS)
-    way.add(b"5")
-    loop.turn()
+    make.outlets.write([way], b"5")
     assert link.sent[-1] == b"5"
+    assert (way.size, loop.calls) == (0, [])
 
 
 def test_a_node_with_little_to_do_writes_at_once(loop: Loop, make: Any) -> None:
     way, link = make()
     for number in range(20):
-        way.add(b"%d," % number)
+        make.outlets.write([way], b"%d," % number)
         loop.turn(0.004)
 
     assert len(link.sent) == 20
@@ -213,20 +193,21 @@ def test_a_node_with_little_to_do_writes_at_once(loop: Loop, make: Any) -> None:
 
 def test_what_may_not_wait_takes_with_it_what_waits(loop: Loop, make: Any) -> None:
     way, link = make()
-    way.add(b"a")
+    make.outlets.write([way], b"a")
+    make.outlets._free = 0
+    make.outlets.write([way], b"b")
     way.write_at_once(b"ping")
-    way.add(b"b")
-    loop.turn()
+    make.outlets.write([way], b"c")
     loop.turn(0.025)
 
-    assert link.sent == [b"aping", b"b"]
+    assert link.sent == [b"a", b"bping", b"c"]
 
 
 def test_nothing_is_written_into_the_middle_of_a_frame(loop: Loop, make: Any) -> None:
     way, link = make(room=3)
     way.write_at_once(b"abcdef")
     way.write_at_once(b"ping")
-    way.add(b"gh")
+    make.outlets.write([way], b"gh")
     loop.turn(1)
     assert link.sent == [b"abc"]
 
@@ -242,9 +223,9 @@ def test_nothing_is_written_into_the_middle_of_a_frame(loop: Loop, make: Any) ->
 
 def test_a_full_socket_is_slow_and_then_cut_off(loop: Loop, make: Any) -> None:
     way, link = make(room=0)
-    way.add(b"x" * SLOW_BYTES)
+    make.outlets.write([way], b"x" * SLOW_BYTES)
     assert not way.is_slow()
-    way.add(b"x")
+    make.outlets.write([way], b"x")
     assert way.is_slow()
 
     for _ in range(2 * MAX_BYTES // 100_000):
