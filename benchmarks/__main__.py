@@ -12,7 +12,7 @@ from benchmarks import report
 from benchmarks.machine import pin_load
 from benchmarks.markdown import lines_of, versions, write
 
-SUBJECTS = ["fanout", "worker_cost"]
+SUBJECTS = ["fanout", "dashboard", "unwatched", "capacity", "slow_readers", "worker_cost"]
 
 
 def main() -> None:

@@ -53,7 +53,8 @@ class Fanout:
                     self.push(member, message)
         else:
             ready = self._ready(message, members)
-            self.delivered += self._outlets.write(ready, message.frame(self._namespace))
+            written = self._outlets.write(ready, message.frame(self._namespace))
+            self.delivered += written  # only now: others were sent to on the way
 
     def _ready(self, message: Message, members: Iterable[Member]) -> Iterator[Outlet]:
         """Tell the outlets to write to; what can't go there goes another way or waits."""
