@@ -62,6 +62,7 @@ class Worker:
     def __init__(self, folder: Path, environ: dict[str, str], *options: str) -> None:
         self.log = folder / f"worker-{uuid.uuid4().hex[:6]}.log"
         self.deaths: list[Death] = []
+        self._leaving = False
         with self.log.open("wb") as stream:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", TASKS, "worker", "-l", "INFO",
@@ -112,10 +113,16 @@ class Worker:
         """Resident bytes of all its processes."""
         return sum(resident(pid) for pid in self.family())
 
+    def leave(self) -> None:
+        """Begin a warm shutdown; a second signal would make it a cold one."""
+        if self.process.poll() is None and not self._leaving:
+            self._leaving = True
+            self.process.terminate()
+
     def stop(self, seconds: float = 15) -> None:
         """A warm shutdown, and what it takes if that doesn't end."""
+        self.leave()
         if self.process.poll() is None:
-            self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(seconds)
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -304,6 +311,8 @@ class Stack:
         for recorder in self.recorders:
             recorder.close()
         self.heal()
+        for worker in self.workers:
+            worker.leave()
         for worker in self.workers:
             worker.stop()
         for node in self.nodes:
