@@ -23,7 +23,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-head
 	$(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench build lock audit clean env \
+.PHONY: help demo test check bench faults soak build lock audit clean env \
 	check-format check-lint check-types check-layers check-spelling check-widget check-release
 .DELETE_ON_ERROR:
 
@@ -66,6 +66,18 @@ check-release: env
 
 bench: env  ## the benchmarks, one after the other; ONLY=fanout,joins picks some, ROUNDS=5
 	@$(BIN)/python -m benchmarks --only "$(ONLY)" --rounds $(or $(ROUNDS),5)
+
+# Every cell of the matrix in its long form, on both Redis; ARGS="-k offline" chooses some.
+FAULTS := test-artefacts/faults.jsonl
+
+faults: env  ## break everything, for about half an hour; writes docs/reliability.md
+	@mkdir -p $(dir $(FAULTS)) && rm -f $(FAULTS)
+	@FAULTS_LONG=1 FAULTS_SERVERS="redis-7 redis-6.2" FAULTS_RESULTS=$(FAULTS) \
+		$(BIN)/python -m pytest tests/faults -m cell $(ARGS); status=$$?; \
+	$(BIN)/python -m tests.faults.matrix $(FAULTS) docs/reliability.md && exit $$status
+
+soak: env  ## random faults for SECONDS=600; SEED=1234 does the same again
+	@$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
 build: env  ## the wheel and the source archive, in dist/
 	@$(BIN)/python -m build --no-isolation --skip-dependency-check

@@ -244,6 +244,8 @@ class Publication:
         seq_floor: if the journal went back behind `floor`, the seq must be above it.
         ended: the run that speaks has ended, whatever this says of it.
         redelivered: whether the broker had delivered the job before.
+        again: it was told before, and the journal may have lost it: its rev stays close to `floor`,
+            so that it is not newer than what others told since.
     """
 
     job: str
@@ -269,6 +271,7 @@ class Publication:
     seq_floor: int = 0
     ended: bool = False
     redelivered: bool = False
+    again: bool = False
 
 
 def state_publication(

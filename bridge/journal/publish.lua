@@ -24,7 +24,7 @@ local name, skipped = ARGV[20], tonumber(ARGV[21])
 local lease, lease_prefix, running = ARGV[22], ARGV[23], ARGV[24]
 local verdict, beat = ARGV[25], ARGV[26]
 local seq_floor, ended, redelivered = tonumber(ARGV[27]), ARGV[28] == '1', ARGV[29] == '1'
-local carried = ARGV[30] == '1'
+local carried, again = ARGV[30] == '1', ARGV[31] == '1'
 
 local RUNS_KEPT = 20
 local SENDERS_REMEMBERED = 64
@@ -121,7 +121,9 @@ if kind == 'state' then
 end
 
 local now = redis.call('TIME')
-local rev = math.max(stored_rev + 1, floor + 1, tonumber(now[1]) * 1000000 + tonumber(now[2]))
+local clock = tonumber(now[1]) * 1000000 + tonumber(now[2])
+-- What was told before, and may be lost, comes back to its place: what was told since is newer.
+local rev = math.max(stored_rev + 1, floor + 1, again and floor > 0 and 0 or clock)
 -- The sender was told of a rev that is not here: a failover lost the last writes. The numbers of the
 -- events go on above those that were told, and the epoch says that what was between is gone.
 local went_back = stored_rev > 0 and floor > stored_rev

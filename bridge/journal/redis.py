@@ -250,6 +250,7 @@ class RedisJournal:
             self._retention_ms, self._events_kept, _bytes(p.name), p.skipped,
             p.lease, self._lease_prefix, self._running, p.state if p.verdict else "", p.beat,
             p.seq_floor, int(p.ended), int(p.redelivered), int(self._carrier is not None),
+            int(p.again),
         )  # fmt: skip
 
     def _all(self, script: _Script, calls: Sequence[_Call]) -> list[Any]:

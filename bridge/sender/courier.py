@@ -305,6 +305,7 @@ class Courier:
         # superseded must not open another one.
         publication.start = publication.start and lane.run == 0 and lane.source is not None
         publication.floor, publication.seq_floor = lane.floor, lane.seq_floor
+        publication.again = lane.complete
         if isinstance(lane.source, LiveSource):
             publication.lease = self._lease
             publication.ended = lane.source.finished()
@@ -333,6 +334,7 @@ class Courier:
         self._counters.published += receipt.status == OK
         if receipt.status != STALE and lane.source is not None and lane.source.finished():
             self._ended.append(_Ended(lane, time.monotonic()))
+            lane.complete = True
         lane.floor = max(lane.floor, receipt.rev)
         lane.seq_floor = max(lane.seq_floor, receipt.seq)
         lane.heard_at = time.monotonic()

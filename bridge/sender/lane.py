@@ -132,12 +132,13 @@ class Lane:
         events: what waits, oldest first.
         skipped: events dropped since the last that was taken.
         acknowledged: whether the journal has answered to any state of this lane.
+        complete: whether it has taken the last one; if that is told again, it may have lost it.
         stale: the journal refused this run: a newer one has begun.
         look_at: monotonic time at which its state is looked at next, -inf before the first time.
     """
 
     __slots__ = (
-        "_sent", "acknowledged", "events", "floor", "heard_at", "job", "key", "look_at",
+        "_sent", "acknowledged", "complete", "events", "floor", "heard_at", "job", "key", "look_at",
         "receivers", "run", "seq_floor", "skipped", "source", "stale", "tries",
     )  # fmt: skip
 
@@ -153,6 +154,7 @@ class Lane:
         self.events: deque[Publication] = deque()
         self.skipped = 0
         self.acknowledged = False
+        self.complete = False
         self.stale = False
         self.look_at = float("-inf")
         self.tries = 0

@@ -42,15 +42,16 @@ def _revs_rise(evidence: Evidence) -> Found:
     contents: dict[int, Any] = {}
     numbered: dict[int, int] = {}
     for history in evidence.histories:
-        last: Counter[int] = Counter()
+        # States and events apart: a state that is read anew comes after the events that it counts.
+        last: Counter[tuple[int, bool]] = Counter()
         for entry in history.entries:
             if entry.what == "connect":
-                last[entry.link] = 0
+                last[entry.link, True] = last[entry.link, False] = 0
             if entry.what == "live" and entry.data.get("rev") is not None:
-                rev = entry.data["rev"]
-                if rev <= last[entry.link]:
-                    yield history.client, f"rev {rev} came after {last[entry.link]}"
-                last[entry.link] = rev
+                rev, stream = entry.data["rev"], (entry.link, entry.name == "progress")
+                if rev <= last[stream]:
+                    yield history.client, f"rev {rev} came after {last[stream]}"
+                last[stream] = rev
         for name, message in _messages(history):
             content = _content(name, message)
             if contents.setdefault(message["rev"], content) != content:
@@ -139,7 +140,7 @@ def _ends_are_true(evidence: Evidence) -> Found:
         elif not allowed and word not in FINAL:
             yield history.client, f"rests at {word}"
         elif state is not None and state["state"] in FINAL:
-            late = _seconds_late(evidence, history)
+            late = seconds_late(evidence, history)
             if late > 0:
                 yield history.client, f"showed {word} {late:.1f} s later than it should"
     snapshot = evidence.stored.snapshot
@@ -147,7 +148,8 @@ def _ends_are_true(evidence: Evidence) -> Found:
         yield "", f"the journal has {snapshot['state']}, the truth is {' or '.join(allowed)}"
 
 
-def _seconds_late(evidence: Evidence, history: History) -> float:
+def seconds_late(evidence: Evidence, history: History) -> float:
+    """How long after it should a client showed the end; up to 5 s before that is in time, < 0."""
     ends = [each.ended for each in evidence.truth.executions if each.ended is not None]
     deaths = [death.at + evidence.lease + DEATH_SECONDS for death in evidence.deaths]
     first_ask = min((e.at for e in history.entries if e.what == "ask"), default=0.0)
@@ -256,7 +258,8 @@ def _deaths_are_told(evidence: Evidence) -> Found:
             word = state["state"]
             if word == "LOST" or _is_verdict(state):
                 pid = getattr(evidence.truth.of(_deed_of(state)), "pid", None)
-                if not any(death.pid == pid and death.at <= at for death in evidence.deaths):
+                dead = any(death.pid == pid and death.at <= at for death in evidence.deaths)
+                if not dead and not _was_silent(evidence, at):
                     yield history.client, f"{word} was shown of a worker that lives"
     for death in evidence.deaths:
         for execution in evidence.truth.executions:
@@ -264,6 +267,15 @@ def _deaths_are_told(evidence: Evidence) -> Found:
             if execution.pid == death.pid and open_then and death.until is None:
                 for history in evidence.histories:
                     yield from _untold(evidence, history, death.at, execution.id)
+
+
+def _was_silent(evidence: Evidence, at: float) -> bool:
+    """Whether workers were cut off for longer than the lease, just before."""
+    return any(
+        begin + evidence.lease / 2 <= at <= end + evidence.lease + DEATH_SECONDS
+        and end - begin >= evidence.lease / 2
+        for begin, end in evidence.silences
+    )
 
 
 def _untold(evidence: Evidence, history: History, at: float, deed: str) -> Found:

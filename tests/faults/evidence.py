@@ -127,6 +127,8 @@ class Evidence:
         finals: states in which the job may end, where the truth can't tell (a killed worker).
         lease: LEASE, in seconds.
         deaths: which worker processes died.
+        silences: when no worker reached the queue, or heard from it: (from, until). Nobody can tell
+            that from a death, if it is longer than the lease.
         journal_lost: whether the journal lost its data.
         events_kept: how many events the journal retains.
         slow_limit: seconds that no call into the bridge may take.
@@ -143,6 +145,7 @@ class Evidence:
     finals: frozenset[str] = frozenset()
     lease: float = 2.0
     deaths: list[Death] = field(default_factory=list)
+    silences: list[tuple[float, float]] = field(default_factory=list)
     journal_lost: bool = False
     events_kept: int = 1000
     slow_limit: float = 1.0

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
@@ -35,6 +36,8 @@ class Proxy:
         self._losing: bytes | None = None
         self._server: asyncio.Server | None = None
         self.accepted = 0
+        #: When nothing, or no answer, came through: [from, until] in monotonic seconds.
+        self.silences: list[list[float]] = []
         self.lost_replies = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -90,6 +93,8 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
 
     async def _begin(self) -> None:
+        if self._is_silent:
+            self.silences[-1][1] = time.monotonic()
         for way in self._delays:
             self._open.setdefault(way, asyncio.Event()).set()
         if self._server is None:
@@ -97,17 +102,28 @@ class Proxy:
             listener.listen(512)
             self._server = await asyncio.start_server(self._accept, sock=listener)
 
+    @property
+    def _is_silent(self) -> bool:
+        return bool(self.silences) and self.silences[-1][1] == float("inf")
+
+    def _fall_silent(self) -> None:
+        if not self._is_silent:
+            self.silences.append([time.monotonic(), float("inf")])
+
     async def _shut(self, *ways: Way) -> None:
+        self._fall_silent()
         for way in ways:
             self._open[way].clear()
 
     async def _drop(self) -> None:
-        for link in list(self._links):
+        doomed = set(self._links)
+        for link in doomed:
             link.reset()
-        while self._links:
+        while doomed & self._links:
             await asyncio.sleep(0.001)
 
     async def _cut(self) -> None:
+        self._fall_silent()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -115,6 +131,7 @@ class Proxy:
 
     async def _half_close(self) -> None:
         for link in list(self._links):
+            link.said_goodbye = True
             with contextlib.suppress(OSError):
                 link.client.write_eof()
 
@@ -150,9 +167,13 @@ class Proxy:
                 due, data = await waiting.get()
                 await asyncio.sleep(max(0.0, due - self._loop.time()))
                 await self._open[way].wait()
+                said_goodbye = way == "down" and link.said_goodbye
                 if not data:
-                    writer.write_eof()
+                    if not said_goodbye:
+                        writer.write_eof()
                     return
+                if said_goodbye:
+                    continue
                 if self._is_lost(link, way, data):
                     link.reset()
                     return
@@ -177,6 +198,7 @@ class _Link:
         self.client = client
         self.server = server
         self.doomed = False
+        self.said_goodbye = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def run(self, *pumps: Any) -> None:

@@ -301,8 +301,18 @@ class Stack:
             [r.history for r in self.recorders if r.job == job.id],
             self.stored(job.id), lease=self.lease,
             deaths=[death for worker in self.workers for death in worker.deaths],
+            silences=[(begin, end) for begin, end in self.worker_wire.silences],
             events_kept=self.settings.events_kept, **facts,
         )  # fmt: skip
+
+    def forget(self) -> None:
+        """Let all clients go, and forget what was written down so far."""
+        for recorder in self.recorders:
+            recorder.close()
+        self.recorders.clear()
+        self.ledger.unlink(missing_ok=True)
+        for worker in self.workers:
+            worker.deaths.clear()
 
     def close(self) -> None:
         self._closing.close()

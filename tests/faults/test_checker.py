@@ -138,7 +138,15 @@ def killed_before_its_events_went(found: Evidence) -> None:
     found.finals = frozenset({"SUCCESS"})
 
 
-@pytest.mark.parametrize("change", [late_joiner, told_gap, killed_before_its_events_went])
+def lost_after_a_long_silence(found: Evidence) -> None:
+    found.silences = [(0.9, 3.1)]
+    found.histories[0].shown.insert(3, (3.2, state(5, "LOST", 2, last_seq=1)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [late_joiner, told_gap, killed_before_its_events_went, lost_after_a_long_silence],
+)
 def test_what_is_allowed_is_no_breach(change: Callable[[Evidence], None]) -> None:
     found = sound()
     change(found)
@@ -328,6 +336,11 @@ def lost_before_its_death(found: Evidence) -> None:
     found.deaths = [Death(PID, 8.5)]
 
 
+def lost_though_the_silence_was_short(found: Evidence) -> None:
+    living_worker_lost(found)
+    found.silences = [(2.9, 3.1)]
+
+
 def stranger_receives(found: Evidence) -> None:
     found.strangers = [history("stranger", messages()[:1])]
 
@@ -368,7 +381,7 @@ BREAKS: list[tuple[int, Callable[[], Evidence], Callable[[Evidence], None]]] = [
     (5, sound, blocked_task),
     (6, sound, memory_grows), (6, sound, room_stays),
     (7, killed, death_untold), (7, killed, death_told_late), (7, sound, living_worker_lost),
-    (7, killed, lost_before_its_death),
+    (7, killed, lost_before_its_death), (7, sound, lost_though_the_silence_was_short),
     (8, sound, stranger_receives), (8, sound, stranger_is_answered), (8, sound, probe_tells),
     (8, sound, probe_is_let_in),
     (9, sound, abuse_ends_the_node), (9, sound, abuse_ends_the_connection),

@@ -168,6 +168,22 @@ def test_rev_stays_above_the_senders_floor_when_the_journal_was_lost(
     assert sender.journal.read([(sender.job, 1)])[0].gap
 
 
+def test_what_is_told_again_to_a_lost_journal_is_not_newer_than_what_was_told_since(
+    sender: Sender, client: Redis, settings: Settings
+) -> None:
+    pending = sender.pending()
+    (first,) = sender.publish(pending)
+    (started,) = sender.publish(sender.state(sender.run(), STARTED))
+    client.delete(state_key(settings.channel, sender.job))
+    (again,) = sender.publish(sender._stamp(pending, floor=first.rev, again=True))
+
+    assert (again.status, again.rev) == (OK, first.rev + 1)
+    assert again.rev <= started.rev
+    assert sender.snapshot["epoch"] == again.rev, "clients see that it is another journal"
+    (receipt,) = sender.publish(sender.state(sender.run(), STARTED))
+    assert receipt.rev > started.rev
+
+
 def test_seq_counts_events_without_a_hole_and_every_state_carries_it(sender: Sender) -> None:
     run = sender.run()
     receipts = sender.publish(sender.state(run, STARTED), *(sender.event(run) for _ in range(3)))

@@ -445,6 +445,7 @@ def test_an_end_is_told_again_to_a_journal_that_was_away_or_that_lost_it(
     wait_until(lambda: queue.states().count("SUCCESS") == 3)
     assert outbox.flush(5)
     wait_until(lambda: not len(outbox.lanes))
+    assert [p.again for p in queue.log if p.state == "SUCCESS"] == [False, True, True]
 
 
 def test_waiting_for_the_start_ends_when_the_queue_is_known_to_be_away(
