@@ -12,7 +12,15 @@ from benchmarks import report
 from benchmarks.machine import pin_load
 from benchmarks.markdown import lines_of, versions, write
 
-SUBJECTS = ["fanout", "dashboard", "unwatched", "capacity", "slow_readers", "worker_cost"]
+SUBJECTS = [
+    "fanout",
+    "dashboard",
+    "unwatched",
+    "capacity",
+    "slow_readers",
+    "worker_cost",
+    "throughput",
+]
 
 
 def main() -> None:

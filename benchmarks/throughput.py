@@ -8,23 +8,22 @@ broker is another Redis, which always works.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
-import platform
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import version
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
 
+from benchmarks.machine import free_port, private_redis
+from benchmarks.report import Subject, spread
 from bridge import push_progress
 from bridge.sender.events import events_of
 from bridge.sender.outbox import Outbox
@@ -34,6 +33,8 @@ from bridge.sender.run import Run
 from bridge.settings import Settings
 
 TASK_SECONDS = 0.01
+TASKS = 300
+JOBS = 200
 MARKS = "BENCH_MARKS"
 
 app = Celery("throughput")
@@ -58,35 +59,6 @@ bridged = app.task(name="bridged")(push_progress(work))
 
 
 @contextlib.contextmanager
-def redis(folder: str) -> Iterator[str]:
-    """A redis-server for this run only; its URL."""
-    port = free_port()
-    server = subprocess.Popen(
-        ["redis-server", "--port", str(port), "--save", "", "--dir", folder],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        while not answers(port):
-            time.sleep(0.01)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
-
-
-@contextlib.contextmanager
 def black_hole() -> Iterator[str]:
     """The URL of a queue that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as hole:
@@ -108,8 +80,9 @@ def worker(folder: str, broker: str, bridge_queue: str) -> Iterator[Callable[[An
             [sys.executable, "-m", "celery", "-A", "benchmarks.throughput", "worker", "-c", "1",
              "-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"],
             env=environ, stdout=stream, stderr=subprocess.STDOUT,
+            preexec_fn=lambda: os.sched_setaffinity(0, range(os.cpu_count() or 1)),
         )  # fmt: skip
-    client = Celery("sends", broker=broker)
+    client = Celery("sends", broker=broker, set_as_current=False)
 
     def measure(task: Any, count: int) -> float:
         marks.unlink(missing_ok=True)
@@ -135,15 +108,11 @@ def worker(folder: str, broker: str, bridge_queue: str) -> Iterator[Callable[[An
         client.close()
 
 
-def main(arguments: Iterable[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--results", type=Path, help="write the table to this file, too")
-    given = parser.parse_args(arguments)
+def run(rounds: int) -> Subject:
+    subject = Subject("throughput", "What the bridge takes of a worker while its queue is away")
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        broker, alive = stack.enter_context(redis(folder)), stack.enter_context(redis(folder))
+        broker, alive = stack.enter_context(private_redis()), stack.enter_context(private_redis())
         app.conf.update(BRIDGE_MESSAGE_QUEUE=alive)  # where what is sent is said to be PENDING
         queues = {
             "queue alive": alive,
@@ -153,69 +122,69 @@ def main(arguments: Iterable[str] | None = None) -> None:
         workers = {
             name: stack.enter_context(worker(folder, broker, url)) for name, url in queues.items()
         }
-        text = report(given, workers) + calls(queues["queue is a black hole"])
-    print(text)
-    if given.results:
-        given.results.write_text(f"# Results: throughput\n\nMade by `make bench`.\n\n{text}")
+        tell_rates(subject, workers, rounds)
+        tell_calls(subject, queues["queue is a black hole"])
+    return subject
 
 
-def report(given: argparse.Namespace, workers: dict[str, Callable[[Any, int], float]]) -> str:
-    """Measure all contestants in turn; the table."""
+def tell_rates(
+    subject: Subject, workers: dict[str, Callable[[Any, int], float]], rounds: int
+) -> None:
+    """Measure all contestants in turn."""
     rates: dict[str, list[tuple[float, float]]] = {name: [] for name in workers}
     for each in workers.values():
         each(bare, 20)  # what a first task loads is not what is measured
-    for _ in range(given.rounds):
+    for _ in range(rounds):
         for name, measure in workers.items():
-            rates[name].append((measure(bridged, given.tasks), measure(bare, given.tasks)))
-    lines = [
-        f"Python {platform.python_version()}, celery {version('celery')}, "
-        f"celery-bridge {version('celery-bridge')}; {given.tasks} tasks of {TASK_SECONDS * 1e3:g} "
-        f"ms a round, {given.rounds} rounds, one prefork child.",
-        "",
-        "| push_progress | tasks a second | share of the bare task's | range |",
-        "|---|---|---|---|",
-    ]
-    for name, pairs in rates.items():
-        shares = [ours / theirs for ours, theirs in pairs]
-        lines.append(
-            f"| {name} | {statistics.median(ours for ours, _ in pairs):.1f} "
-            f"| {statistics.median(shares):.1%} | {min(shares):.1%} to {max(shares):.1%} |"
-        )
-    return "\n".join([*lines, ""])
+            rates[name].append((measure(bridged, TASKS), measure(bare, TASKS)))
+    subject.table(
+        f"Tasks of {TASK_SECONDS * 1e3:g} ms in one prefork child, {TASKS} a round",
+        ["queue", "tasks a second", "per cent of the bare task's"],
+        [
+            [
+                name,
+                spread([ours for ours, _ in pairs], 1),
+                spread([100 * ours / theirs for ours, theirs in pairs], 1),
+            ]
+            for name, pairs in rates.items()
+        ],
+    )
+    subject.notes.append(
+        "With the queue alive a task's start waits for the answer to STARTED, so that a cancelled "
+        "job never runs; while the queue is known to be away nothing waits."
+    )
 
 
-def calls(url: str, count: int = 200_000, jobs: int = 200) -> str:
-    """How long single calls of a task take; the table."""
+def tell_calls(subject: Subject, url: str) -> None:
+    """How long single calls of a task take."""
     settings = Settings.load({"message_queue": url, "channel": "bench"}, environ={})
     outbox = Outbox(settings, open_emitter(settings))
     times: dict[str, list[float]] = {"update": [], "emit": [], "the end of a task": []}
-    for job in range(jobs):
+    for job in range(JOBS):
         run = Run(job=f"bench-{job}")
         progress = Progress(run, send_event=events_of(run, lambda: outbox), told_end=outbox.ended)
         outbox.wait_acknowledged(outbox.open(progress), 0.2)
-        for step in range(count // jobs):
+        for step in range(1000):
             times["update"].append(seconds(progress.update, step))
         for _ in range(10):
             times["emit"].append(seconds(progress.emit, "e", {"a": 1}))
         times["the end of a task"].append(seconds(progress.finish, "SUCCESS"))
-    lines = [
-        "",
-        "| call, queue a black hole | times | p50 | p99 | longest |",
-        "|---|---|---|---|---|",
-    ]
-    for name, each in times.items():
-        p50, p99 = (statistics.quantiles(each, n=100)[at] * 1e6 for at in (49, 98))
-        lines.append(
-            f"| {name} | {len(each)} | {p50:.1f} us | {p99:.1f} us | {max(each) * 1e3:.2f} ms |"
-        )
-    return "\n".join([*lines, ""])
+    subject.table(
+        "One call while the queue is a black hole",
+        ["call", "times", "p50, microseconds", "p99", "longest, milliseconds"],
+        [
+            [
+                name,
+                len(each),
+                *(f"{statistics.quantiles(each, n=100)[at] * 1e6:.1f}" for at in (49, 98)),
+                f"{max(each) * 1e3:.2f}",
+            ]
+            for name, each in times.items()
+        ],
+    )
 
 
 def seconds(call: Callable[..., object], *arguments: Any) -> float:
     begun = time.perf_counter()
     call(*arguments)
     return time.perf_counter() - begun
-
-
-if __name__ == "__main__":
-    main()

@@ -32,6 +32,7 @@ class VitalSigns:
         job: the job's id.
         rev: the rev of its last state, 0 if there is none; seq: its last event's.
         running: whether it is in the middle of a run.
+        waiting: whether it is queued, for its first run or the next, or not known at all.
         verdict: ``LOST`` or ``FAILURE`` while a sweep's word about a dead worker stands.
         lease: the lease of the process that executes it; empty if the job never ran.
         beat: where that lease stands; it changes with each renewal. Empty: nowhere.
@@ -41,6 +42,7 @@ class VitalSigns:
     rev: int
     seq: int
     running: bool
+    waiting: bool
     verdict: str
     lease: str
     beat: str

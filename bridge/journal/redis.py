@@ -191,6 +191,7 @@ class RedisJournal:
                 rev=int(fields[0] or 0),
                 seq=int(fields[1] or 0),
                 running=fields[2] == b"1",
+                waiting=fields[2] not in (b"1", b"3"),
                 verdict=_text(fields[4] or b""),
                 lease=_text(fields[3] or b""),
                 beat=beats.get(_text(fields[3] or b""), ""),

@@ -23,7 +23,16 @@ from redis.exceptions import LockError, RedisError
 
 from bridge.errors import QueueUnavailable
 from bridge.journal import Carrier, RedisJournal, VitalSigns, connect
-from bridge.records import FAILURE, FINAL, LOST, OK, Publication, amended, shorten
+from bridge.records import (
+    FAILURE,
+    FINAL,
+    LOST,
+    OK,
+    Publication,
+    amended,
+    blank_record,
+    shorten,
+)
 from bridge.settings import Settings
 
 SWEEP_SECONDS: Final = 2.0
@@ -31,6 +40,10 @@ SWEEP_SECONDS: Final = 2.0
 ASLEEP_SECONDS: Final = 3 * SWEEP_SECONDS
 #: Jobs looked at in one round trip.
 JOBS_A_TRIP: Final = 500
+#: A watched job that waits is asked for at the result backend so often, and so many in one sweep:
+#: a journal that lost its end together with the worker doesn't know better.
+RECONCILE_SECONDS: Final = 15.0
+RECONCILED_AT_ONCE: Final = 20
 WORKER_LOST: Final = "WorkerLost"
 
 _log = logging.getLogger(__name__)
@@ -120,6 +133,7 @@ class Sweep:
         self._away = False
         self._beats = Beats(clock)
         self._behind: set[str] = set()
+        self._waiting: dict[str, float] = {}
         # Made in one thread and used in another, so its token must not be the thread's own.
         self._lock = self._client.lock(
             f"{settings.channel}:sweeper",
@@ -159,9 +173,12 @@ class Sweep:
             signs = self._signs(jobs[start : start + JOBS_A_TRIP])
             self._compare(signs, followed)
             self._judge(signs)
+            self._reconcile(signs)
         if self._is_turn():
             self._sweep_others(followed)
         self._beats.forget_others()
+        self._behind &= followed.keys()
+        self._waiting = {job: at for job, at in self._waiting.items() if job in followed}
 
     def _work(self) -> None:
         while not self._stopped.wait(SWEEP_SECONDS):
@@ -222,6 +239,32 @@ class Sweep:
             if held and self._beats.since(sign.lease) <= latest:
                 self._pronounce(sign)
 
+    def _reconcile(self, signs: Sequence[VitalSigns]) -> None:
+        """Ask the result backend about jobs that seem to wait, now and then."""
+        if self._outcomes is None:
+            return
+        now = self._clock()
+        for sign in signs:
+            if not sign.waiting:
+                self._waiting.pop(sign.job, None)
+        waiting = [sign.job for sign in signs if sign.waiting]
+        due = [j for j in waiting if self._waiting.setdefault(j, now + SWEEP_SECONDS) <= now]
+        for job in due[:RECONCILED_AT_ONCE]:
+            self._waiting[job] = now + RECONCILE_SECONDS
+            ended = self._outcomes.ended(job)
+            if ended is not None:
+                self._tell_end(job, ended)
+
+    def _tell_end(self, job: str, ended: dict[str, Any]) -> None:
+        (reading,) = self._journal.read([(job, -1)])
+        publication = amended(
+            reading.snapshot or blank_record(job, None),
+            reading.run_id,
+            lambda record: record["state"] not in FINAL and _end(record, ended),
+        )
+        if publication is not None:
+            self._publish(publication)
+
     def _pronounce(self, sign: VitalSigns) -> None:
         """Say what became of a job whose worker died."""
         (reading,) = self._journal.read([(sign.job, -1)])
@@ -242,7 +285,8 @@ class Sweep:
         publication.nonce, publication.n = self._nonce, self._n
         (receipt,) = self._journal.publish([publication])
         if receipt.status == OK:
-            _log.warning("job %s is %s: its worker died", publication.job, publication.state)
+            how = "its worker died" if publication.verdict else "the result backend says so"
+            _log.warning("job %s is %s: %s", publication.job, publication.state, how)
 
     def may_come_back(self, record: dict[str, Any], now: float) -> bool:
         """Whether the broker may still hand out a job that is LOST."""
@@ -253,10 +297,9 @@ class Sweep:
 def _amend(
     record: dict[str, Any], sign: VitalSigns, ended: dict[str, Any] | None, sweep: Sweep
 ) -> bool:
-    now = round(time.time(), 3)
     if ended is not None:
-        record |= {**ended, "ended_at": now, "updated_at": now, "stage": None, "eta": None}
-        return True
+        return _end(record, ended)
+    now = round(time.time(), 3)
     if record["state"] != LOST:
         record |= {"state": LOST, "lost_at": now, "updated_at": now, "rate": None, "eta": None}
         return True
@@ -264,6 +307,14 @@ def _amend(
         return False
     error = {"type": WORKER_LOST, "message": "the worker that ran this job died"}
     record |= {"state": FAILURE, "error": error, "ended_at": now, "updated_at": now}
+    return True
+
+
+def _end(record: dict[str, Any], ended: dict[str, Any]) -> bool:
+    now = round(time.time(), 3)
+    record |= {
+        **ended, "ended_at": now, "updated_at": now, "stage": None, "eta": None, "lost_at": None,
+    }  # fmt: skip
     return True
 
 

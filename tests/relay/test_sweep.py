@@ -11,7 +11,7 @@ import pytest
 
 from bridge.errors import QueueUnavailable
 from bridge.journal import connect
-from bridge.relay.sweep import SWEEP_SECONDS, Sweep
+from bridge.relay.sweep import RECONCILE_SECONDS, SWEEP_SECONDS, Sweep
 from bridge.rooms import lease_key
 from bridge.settings import Settings
 from tests.conftest import RedisServer, wait_until
@@ -161,6 +161,20 @@ def test_the_result_backend_knows_better(ward: Ward) -> None:
     ward.state("j", redeliverable=True)
     ward.outcomes.known["j"] = {"state": "SUCCESS", "error": None}
     ward.until("j", "SUCCESS")
+
+
+@pytest.mark.parametrize("known", ["PENDING", "RETRY", None])
+def test_a_watched_job_that_waits_is_asked_for_at_the_result_backend(
+    ward: Ward, known: str | None
+) -> None:
+    if known:
+        ward.worker.state("j", known)
+    ward.watching.jobs["j"] = (0, 0)
+    ward.sweep_for(2 * RECONCILE_SECONDS)
+    assert ward.worker.journal.read([("j", 0)])[0].snapshot is None or known
+    ward.outcomes.known["j"] = {"state": "SUCCESS", "error": None}
+    ward.sweep_for(2 * RECONCILE_SECONDS)
+    assert ward.snapshot("j")["state"] == "SUCCESS"
 
 
 @pytest.mark.parametrize("trouble", ["away", "asleep", "both", "clock"])
