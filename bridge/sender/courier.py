@@ -332,7 +332,7 @@ class Courier:
             _log.error("a %s of job %s was dropped: %s", publication.kind, lane.job, receipt.reason)
             return
         self._counters.published += receipt.status == OK
-        if receipt.status != STALE and lane.source is not None and lane.source.finished():
+        if receipt.status != STALE and lane.is_last_word(publication):
             self._ended.append(_Ended(lane, time.monotonic()))
             lane.complete = True
         lane.floor = max(lane.floor, receipt.rev)

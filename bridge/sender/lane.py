@@ -194,6 +194,12 @@ class Lane:
             self._sent = before
             raise
 
+    def is_last_word(self, publication: Publication) -> bool:
+        """Whether no other state comes after this one."""
+        if self.source is None or publication.kind != "state":
+            return False
+        return is_end(publication) or not isinstance(self.source, LiveSource)
+
     def send_again(self) -> None:
         """Have the newest state sent again, and at once."""
         self._sent = None
