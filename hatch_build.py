@@ -23,7 +23,7 @@ OLDEST_NODE = 18
 #: Written last by the build, and the only one that names the digest of the sources.
 BUNDLE = "bridge/static/task-progress.js"
 #: What the bundle imports when it is needed, and the build without Socket.IO's client.
-PARTS = ("list", "looks", "peer")
+PARTS = ("list", "log", "looks", "peer", "tab")
 TIMEOUT_SECONDS = 600
 
 

@@ -22,7 +22,7 @@ from bridge.settings import Settings
 HEARD_SECONDS: Final = 5.0
 _WIDGET: Final = "task-progress"
 #: What the widget loads when a page needs it, and its build without Socket.IO's client.
-_PARTS: Final = frozenset({"list", "looks", "peer"})
+_PARTS: Final = frozenset({"list", "log", "looks", "peer", "tab"})
 _NOT_BUILT: Final = (
     "The widget was not built: install the package with `pip install .`, or run `make build` in a "
     "checkout.\n"

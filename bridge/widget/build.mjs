@@ -54,7 +54,7 @@ const withoutWebTransport = {
 };
 
 /** Parts that are loaded when they are needed, by module. */
-const PARTS = { looks: "src/looks.js", list: "src/list.js" };
+const PARTS = { looks: "src/looks.js", list: "src/list.js", log: "src/log.js", tab: "src/tab.js" };
 
 /** What is imported dynamically is a file beside the importing one. @type {import("esbuild").Plugin} */
 const parts = {

@@ -234,6 +234,19 @@ export const CSS = `
 }
 .error-type { font-weight: 600; }
 
+.log {
+  display: flex;
+  flex-direction: column;
+  box-sizing: border-box;
+  block-size: var(--task-progress-log-height, 14rem);
+  margin-block-start: 0.5rem;
+  overflow: hidden;
+  background: var(--_background);
+  border: 1px solid var(--_border);
+  border-radius: var(--task-progress-radius, 0.625rem);
+}
+:host(:not([log])) .log { display: none; }
+
 @media (prefers-reduced-motion: reduce) {
   .arc { transition: none; }
   .ring { animation: none !important; }

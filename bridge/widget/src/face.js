@@ -47,8 +47,11 @@ const build = () => {
   const cancel = make("button", "cancel", make("span", "word"), newIcon("cross"));
   cancel.querySelector("span")?.removeAttribute("part");
   const disclose = make("button", "disclose icon-only", newIcon("more"));
+  const bell = make("button", "bell icon-only", newIcon("bell"));
   disclose.setAttribute("part", "disclose");
-  cancel.type = disclose.type = "button";
+  bell.setAttribute("part", "bell");
+  cancel.type = disclose.type = bell.type = "button";
+  bell.hidden = true;
   // "Cancel Import rows", where several are on a page.
   cancel.id = "cancel";
   cancel.hidden = true;
@@ -63,7 +66,7 @@ const build = () => {
     "frame",
     icon,
     make("div", "head", label, make("span", "attempt"), disclose),
-    make("div", "side", slot("actions"), cancel),
+    make("div", "side", slot("actions"), bell, cancel),
     make("span", "figure"),
     newBar(),
     make(
@@ -94,7 +97,7 @@ const build = () => {
   spoken.removeAttribute("part");
   spoken.setAttribute("role", "status");
   const made = new DocumentFragment();
-  made.append(frame, details, spoken);
+  made.append(frame, details, make("section", "log"), spoken);
   return made;
 };
 
@@ -108,6 +111,7 @@ export class Face {
   #cancel;
   #cancelWord;
   #disclose;
+  #bell;
   #bar;
   #status;
   #stage;
@@ -128,7 +132,7 @@ export class Face {
 
   /**
    * @param {ShadowRoot} root
-   * @param {{cancel: () => void, disclose: (open: boolean) => void}} pressed which button
+   * @param {{cancel: () => void, disclose: (open: boolean) => void, bell: () => void}} pressed which button
    */
   constructor(root, pressed) {
     root.adoptedStyleSheets = [sheet(PALETTE), sheet(CSS)];
@@ -142,6 +146,7 @@ export class Face {
     this.#cancel = this.#find(".cancel");
     this.#cancelWord = this.#find(".cancel .word");
     this.#disclose = this.#find(".disclose");
+    this.#bell = this.#find(".bell");
     this.#bar = this.#find(".bar");
     this.#status = this.#find(".status");
     this.#stage = this.#find(".stage");
@@ -158,6 +163,7 @@ export class Face {
       if (!this.#cancel.hasAttribute("aria-disabled")) pressed.cancel();
     });
     this.#disclose.addEventListener("click", () => pressed.disclose(this.#details.hidden));
+    this.#bell.addEventListener("click", pressed.bell);
     this.#find(".copy").addEventListener("click", () => this.#copyError());
     this.#find("slot[name=result]").addEventListener("slotchange", ({ target }) => {
       const given = /** @type {HTMLSlotElement} */ (target).assignedNodes().length > 0;
@@ -170,6 +176,11 @@ export class Face {
     return /** @type {HTMLElement} */ (this.#root.querySelector(selector));
   }
 
+  /** Where the list of events goes. */
+  get log() {
+    return this.#find(".log");
+  }
+
   /** Another job comes: its first state is no change to be announced. */
   forget() {
     this.#said = null;
@@ -180,9 +191,13 @@ export class Face {
   /**
    * @param {Display} shown
    * @param {import("./words.js").Words} words
-   * @param {{open: boolean, run: unknown, ended: boolean}} more whether the details are open, and what the bar belongs to
+   * @param {object} more
+   * @param {boolean} more.open   the details are wanted
+   * @param {unknown} more.run    what the bar belongs to
+   * @param {boolean} more.ended
+   * @param {boolean} more.bell   a notification is to be had for the asking
    */
-  show(shown, words, { open, run, ended }) {
+  show(shown, words, { open, run, ended, bell }) {
     this.#showTone(shown);
     showBar(this.#bar, shown);
     this.#move(shown.part, run, ended);
@@ -192,6 +207,9 @@ export class Face {
     put(this.#figure, shown.figure);
     this.#showLine(shown);
     this.#showCancel(shown);
+    this.#bell.hidden = !bell;
+    mark(this.#bell, "aria-label", words.notify);
+    mark(this.#bell, "title", words.notify);
     this.#showDetails(shown, words, open);
     this.#say(shown);
   }

@@ -5,7 +5,7 @@
  */
 
 /** @typedef {import("./display.js").Tone} Tone */
-/** @typedef {"more" | "cross"} Sign  on buttons */
+/** @typedef {"more" | "cross" | "bell"} Sign  on buttons */
 
 const SVG = "http://www.w3.org/2000/svg";
 const RING = "M10 2.5a7.5 7.5 0 1 1 0 15a7.5 7.5 0 0 1 0-15";
@@ -30,6 +30,7 @@ const PATHS = {
   expired: ["M5 2.8h10M5 17.2h10", "M6.2 2.8c0 4 3.8 4.4 3.8 7.2c0-2.8 3.8-3.2 3.8-7.2M6.2 17.2c0-4 3.8-4.4 3.8-7.2c0 2.8 3.8 3.2 3.8 7.2"],
   refused: [RING, "M10 6v4.6M10 13.6v.1"],
   more: ["M6 8l4 4l4-4"],
+  bell: ["M5.2 14h9.6l-1.2-2v-3.4a3.6 3.6 0 0 0-7.2 0v3.4z", "M8.6 16.4a1.5 1.5 0 0 0 2.8 0"],
   cross: ["M6 6l8 8M14 6l-8 8"],
 };
 

@@ -20,17 +20,27 @@ let looks;
 /** Under way from the first moment, beside the first connection. */
 const looksToCome = globalThis.customElements && import("./looks.js").then((loaded) => (looks = loaded));
 
+/** @type {typeof import("./tab.js") | undefined} */
+let tab;
+
 /** @returns {Promise<Looks>} */
 export const looksLoaded = () => /** @type {Promise<Looks>} */ (looksToCome);
 
 const PASSED_ON = ["progress", "success", "failure", "retry", "revoked", "lost", "gap", "online", "offline", "error"];
 
 /** What changes the watch, not only the looks. */
-const WATCHED = ["job", "token", "token-url", "url", "namespace"];
+const WATCHED = ["job", "token", "token-url", "url", "namespace", "log"];
+
+/** What is told beside the page: in its title, its icon, a notification. */
+const TAB = ["page-title", "favicon", "notify"];
 
 const CANCEL_REQUESTED = "cancel-requested";
 
 const TICK_MS = 1000;
+
+/** Events that are listed, where nothing else is wanted, and at most. */
+const EVENTS_KEPT = 1000;
+const EVENTS_MOST = 10_000;
 
 /**
  * Whether pages may listen for a browser's own event of this name further up: then ours stays on the
@@ -50,7 +60,7 @@ const parsed = (json) => {
 };
 
 export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
-  static observedAttributes = [...WATCHED, "label", "lang", "snapshot", "open"];
+  static observedAttributes = [...WATCHED, ...TAB, "label", "lang", "snapshot", "open"];
 
   /** Sentences of all elements of the page, where they are not to be the English ones. @type {SomeWords} */
   static words = {};
@@ -81,6 +91,10 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
   #words = {};
   /** What the page knew when it was written. @type {StateRecord | null} */
   #snapshot = null;
+  /** @type {import("./log.js").Log | null} */
+  #log = null;
+  /** What happened before the list of events was there. @type {CustomEvent[]} */
+  #unlogged = [];
   #draw = () => this.#show();
 
   constructor() {
@@ -194,6 +208,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     if (WATCHED.includes(name)) this.#restartSoon();
     else {
       if (name === "snapshot") this.#readSnapshot();
+      if (TAB.includes(name)) this.#tellTab();
       this.#showSoon();
     }
   }
@@ -213,6 +228,8 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     this.#fault = this.#notCancelled = null;
     this.#cancelling = false;
     this.#face?.forget();
+    this.#unlogged = [];
+    this.#log = null;
     this.#readSnapshot();
     if (this.job) this.#start();
     this.#showSoon();
@@ -247,17 +264,21 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     drawNoMore(this.#draw);
     clearInterval(this.#ticking);
     this.#ticking = undefined;
+    tab?.report(this, null);
   }
 
   /** @param {Event} event */
   #pass(event) {
     this.#showSoon();
+    if (event.type === "gap") this.#note(/** @type {CustomEvent} */ (event));
+    if (event.type === "progress") this.#tellTab();
     this.#fire(event.type, /** @type {CustomEvent} */ (event).detail);
   }
 
   /** @param {Event} event */
   #passCustom(event) {
     const { name, ...detail } = /** @type {CustomEvent} */ (event).detail;
+    this.#note(/** @type {CustomEvent} */ (event));
     this.#fire(ANY_EVENT, { name, ...detail });
     if (!PASSED_ON.includes(name) && name !== CANCEL_REQUESTED) this.#fire(name, detail);
   }
@@ -266,6 +287,63 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
   #fire(name, detail) {
     const upwards = !isNative(name);
     this.dispatchEvent(new CustomEvent(name, { detail, bubbles: upwards, composed: upwards }));
+  }
+
+  /** @param {CustomEvent} event */
+  #note(event) {
+    if (!this.hasAttribute("log")) return;
+    if (this.#log) this.#write(event);
+    else {
+      this.#unlogged.push(event);
+      if (this.#unlogged.length > EVENTS_MOST) this.#unlogged.shift();
+      this.#showSoon();
+    }
+  }
+
+  /** @param {CustomEvent} event */
+  #write({ type, detail }) {
+    if (type === "gap") this.#log?.gap(this.#sentences().gap);
+    else this.#log?.add(detail);
+  }
+
+  async #openLog() {
+    const { Log } = await import("./log.js");
+    if (!looks || !this.#face || this.#log || !this.hasAttribute("log")) return;
+    const wanted = Number(this.getAttribute("log"));
+    this.#log = new Log(this.#face.log, looks, wanted > 0 ? Math.min(wanted, EVENTS_MOST) : EVENTS_KEPT, () => this.#showSoon());
+    for (const event of this.#unlogged.splice(0)) this.#write(event);
+    this.#showSoon();
+  }
+
+  /** @returns {import("./words.js").Words} */
+  #sentences() {
+    return { .../** @type {Looks} */ (looks).WORDS, ...TaskProgress.words, ...this.#words };
+  }
+
+  /** While nobody looks no frame is drawn, so this doesn't wait for one. */
+  async #tellTab() {
+    if (!TAB.some((name) => this.hasAttribute(name))) {
+      tab?.report(this, null);
+      return;
+    }
+    tab ??= await import("./tab.js");
+    await looksToCome;
+    if (!looks || !this.isConnected) return;
+    const { part, figure, label, status } = looks.display(this.#situation(), this.#sentences());
+    tab.report(this, {
+      part, figure, label, status,
+      ended: isFinal(this.state),
+      failed: this.state?.state === "FAILURE",
+      title: this.hasAttribute("page-title"),
+      icon: this.hasAttribute("favicon"),
+      notify: this.hasAttribute("notify"),
+      tag: this.job,
+    });
+  }
+
+  async #ring() {
+    await Notification.requestPermission();
+    this.#showSoon();
   }
 
   /** However many messages come, one frame shows the newest. */
@@ -280,8 +358,26 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     const ended = isFinal(state);
     // A job that ended and is tried again was not asked to stop this time.
     if (ended) this.#cancelling = false;
-    const situation = {
-      state,
+    const words = this.#sentences();
+    this.#face ??= new looks.Face(/** @type {ShadowRoot} */ (this.shadowRoot), {
+      cancel: () => this.#requestCancel(),
+      disclose: (open) => (this.open = open),
+      bell: () => this.#ring(),
+    });
+    const situation = this.#situation();
+    const bell = this.hasAttribute("notify") && !ended && globalThis.Notification?.permission === "default";
+    this.#face.show(looks.display(situation, words), words, { open: this.open, run: state?.run, ended, bell });
+    if (this.hasAttribute("log")) {
+      if (this.#log) this.#log.draw(words, situation.locale);
+      else this.#openLog();
+    }
+    this.#tick(state?.state === "RETRY" && !situation.refusal);
+  }
+
+  /** @returns {import("./display.js").Situation} */
+  #situation() {
+    return {
+      state: this.state,
       online: this.#watch?.online ?? null,
       refusal: this.#watch?.refusal ?? this.#fault,
       mayCancel: this.#watch?.actions.includes("cancel") ?? false,
@@ -292,13 +388,6 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
       now: Date.now() / 1000,
       locale: languageOf(this),
     };
-    const words = { ...looks.WORDS, ...TaskProgress.words, ...this.#words };
-    this.#face ??= new looks.Face(/** @type {ShadowRoot} */ (this.shadowRoot), {
-      cancel: () => this.#requestCancel(),
-      disclose: (open) => (this.open = open),
-    });
-    this.#face.show(looks.display(situation, words), words, { open: this.open, run: state?.run, ended });
-    this.#tick(state?.state === "RETRY" && !situation.refusal);
   }
 
   /** @param {boolean} wanted a countdown runs */

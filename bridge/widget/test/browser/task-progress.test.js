@@ -386,18 +386,28 @@ describe("the page", { skip: missing }, () => {
     assert.equal(await page.evaluate(() => document.getAnimations().length), 0);
   });
 
-  it("keeps up with 200 elements at 10 updates a second each", async () => {
+  it("keeps up with 200 elements at 10 updates a second each, over one connection and one watch", async () => {
     const jobs = Array.from({ length: 200 }, (_, i) => `job-${i}`);
     const { page, faults } = await on.visit(jobs.map((job) => element(job)).join(""));
     await until(() => on.server.members("job-199"));
     assert.equal(on.server.connections, 1);
-    assert.equal(on.server.requests.length, 2, "two batches of a hundred");
-    for (let current = 1; current <= 20; current += 1) {
-      for (const job of jobs) on.server.state(job, { current, total: 20 });
+    assert.deepEqual(on.server.requests.map(([name, { jobs: asked }]) => [name, asked.length]), [["watch", 200]]);
+    await page.evaluate(() => {
+      window.long = 0;
+      new PerformanceObserver((list) => (window.long += list.getEntries().length)).observe({ type: "longtask" });
+    });
+    // A busy machine makes any task long; so one second without is enough (bench/page.mjs measures it by CPU time).
+    let free = false;
+    for (let current = 1; current <= 100 && !(free && current > 20); current += 1) {
+      for (const job of jobs) on.server.state(job, { current, total: 100 });
       await new Promise((resolve) => setTimeout(resolve, 100));
+      if (current % 10) continue;
+      free ||= !(await page.evaluate(() => [window.long, (window.long = 0)][0]));
     }
+    for (const job of jobs) on.server.state(job, { current: 100, total: 100 });
     // What is out of sight is up to date, too, though not laid out.
     for (const job of [jobs[0], jobs[199]]) await until(async () => (await host(page, job).locator(".figure").textContent()) === "100%");
+    assert.ok(free, "a second without a long task");
     assert.deepEqual(faults, []);
-  });
+  }, 30_000);
 });
