@@ -17,6 +17,8 @@ SUBJECTS = [
     "dashboard",
     "unwatched",
     "capacity",
+    "joins",
+    "storm",
     "slow_readers",
     "worker_cost",
     "throughput",

@@ -7,6 +7,7 @@ mark, and their age is read off the moment that they carry.
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 import re
 import select
@@ -40,9 +41,10 @@ def masked(data: bytes) -> bytes:
 class Client:
     """One WebSocket, from its handshake on."""
 
-    __slots__ = ("compressed", "inflate", "joined", "paused", "socket", "stage", "tail")
+    __slots__ = ("compressed", "inflate", "join", "joined", "paused", "socket", "stage", "tail")
 
-    def __init__(self, address: tuple[str, int], deflate: bool) -> None:
+    def __init__(self, address: tuple[str, int], deflate: bool, join: bytes) -> None:
+        self.join = join
         self.socket = socket.socket()
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.connect(address)
@@ -94,13 +96,21 @@ class Crowd:
         contestant: how to speak to it; server: where.
         rooms: what each client joins.
         deflate: whether they offer permessage-deflate, as browsers do.
+        apart: each client joins only one of the rooms, in turn.
 
     Attributes:
+        acks: what was answered to each join.
         count: messages received; ages: nanoseconds from their moment to here, one a read.
     """
 
     def __init__(
-        self, contestant: Contestant, server: Server, rooms: Sequence[str], *, deflate: bool = False
+        self,
+        contestant: Contestant,
+        server: Server,
+        rooms: Sequence[str],
+        *,
+        deflate: bool = False,
+        apart: bool = False,
     ) -> None:
         self.contestant = contestant
         self.server = server
@@ -114,7 +124,9 @@ class Crowd:
         self.ages: list[int] = []
         self.aging = False
         self._epoll = select.epoll()
-        self._join = masked(contestant.join(rooms).encode())
+        each = [[room] for room in rooms] if apart else [rooms]
+        self._joins = itertools.cycle([masked(contestant.join(some).encode()) for some in each])
+        self.acks: list[bytes] = []
         self._enter = masked(f"40{contestant.namespace}".encode())
         self._done = f"43{contestant.namespace}0[".encode()
 
@@ -124,7 +136,7 @@ class Crowd:
         goal, opened = self.joined + number, 0
         while self.joined < goal:
             while opened < number and opened + goal - number - self.joined < at_once:
-                client = Client(self.address, self.deflate)
+                client = Client(self.address, self.deflate, next(self._joins))
                 self.clients[client.socket.fileno()] = client
                 self._epoll.register(client.socket, select.EPOLLIN)
                 opened += 1
@@ -213,17 +225,18 @@ class Crowd:
             if body[:1] == b"0":
                 client.socket.send(self._enter)
             elif body[:2] == b"40":
-                client.socket.send(self._join)
+                client.socket.send(client.join)
             elif body == b"2":
                 client.socket.send(masked(_PONG))
             elif body.startswith(self._done):
                 if b'"unavailable"' in body[:120]:  # on a busy machine: as a client does
-                    client.socket.send(self._join)
+                    client.socket.send(client.join)
                 elif b'"ok":true' not in body.replace(b" ", b"")[:80]:
                     raise SystemExit(f"{self.contestant.name} refuses: {body[:120]!r}")
                 else:
                     client.joined = True
                     self.joined += 1
+                    self.acks.append(body)
             elif MARK in body:
                 self.count += 1
                 if self.aging:

@@ -12,6 +12,7 @@ import logging
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -83,7 +84,7 @@ class Gate:
         self._clients: dict[str, _Client] = {}
         self._by_address: dict[str, int] = {}
         self._counting = threading.Lock()
-        self._unheard: dict[str, float] = {}
+        self._unheard: deque[tuple[float, str]] = deque()
         self._warned = False
 
     def caller(self, eio_sid: str) -> Caller:
@@ -109,7 +110,7 @@ class Gate:
             except TooMany:
                 del self._clients[eio_sid]
                 raise
-            self._unheard[eio_sid] = time.monotonic()
+            self._unheard.append((time.monotonic(), eio_sid))
         if self._relay.direct is not None:
             self._relay.direct.adopt(eio_sid)
 
@@ -142,7 +143,6 @@ class Gate:
         for member in self._relay.members.of_connection(eio_sid):
             self._relay.members.disconnect(member)
         client = self._clients.pop(eio_sid, None)
-        self._unheard.pop(eio_sid, None)
         self._pace.forget(eio_sid)
         self.links.leave(eio_sid)
         if client is None or client.counted is None:
@@ -205,10 +205,10 @@ class Gate:
     def _end_quiet(self) -> None:
         """End the connections that have watched nothing for too long."""
         limit = time.monotonic() - self._settings.quiet_seconds
-        for eio_sid, since in list(self._unheard.items()):
-            if since > limit:
-                break
-            self._unheard.pop(eio_sid, None)
+        while self._unheard and self._unheard[0][0] <= limit:
+            _, eio_sid = self._unheard.popleft()
+            if eio_sid not in self._clients:
+                continue
             members = self._relay.members.of_connection(eio_sid)
             if any(member.has_watched for member in members) or self._is_busy(eio_sid):
                 continue

@@ -1,8 +1,9 @@
 """The node's one reader of the journal: what many clients ask for at once is asked for once.
 
 One thread owns the connection. Requests that wait while it is busy go out together, in one round
-trip, and the same request of several clients only once, so that hundreds of clients that join in
-the same moment cost a few round trips and one connection.
+trip, and the same request of several clients only once. When many ask, it goes only every
+`TICK_SECONDS`, so that thousands of clients that come in the same moment cost one read a job and
+tick, and one connection; when few ask, nobody waits for others.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
@@ -19,8 +21,12 @@ from bridge.journal import Cancelled, Journal, Page
 from bridge.records import Reading
 
 ANSWER_SECONDS: Final = 5.0
-MAX_WAITING: Final = 2000
+MAX_WAITING: Final = 5000
+TICK_SECONDS: Final = 0.02
+#: So many that asked together are many: the next trip waits for its tick.
+_MANY: Final = 4
 _JOBS_A_TRIP: Final = 64
+_JOBS_A_TICK: Final = 1024
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +55,7 @@ class Reader:
         self._journal = journal
         self._errands: queue.Queue[_Errand | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._work, name="bridge_reader", daemon=True)
+        self._next_trip = 0.0
 
     def start(self) -> None:
         """Start the thread."""
@@ -105,15 +112,17 @@ class Reader:
                 return
 
     def _gather(self) -> list[_Errand | None]:
-        """Wait for an errand, then take those that wait, up to a trip's worth of jobs."""
+        """Wait for an errand and, when many ask, for the tick; then take those that wait."""
         errands = [self._errands.get()]
+        time.sleep(max(0.0, self._next_trip - time.monotonic()))
         jobs = 0
-        while errands[-1] is not None and jobs < _JOBS_A_TRIP:
+        while errands[-1] is not None and jobs < _JOBS_A_TICK:
             jobs += len(errands[-1].requests)
             try:
                 errands.append(self._errands.get_nowait())
             except queue.Empty:
                 break
+        self._next_trip = time.monotonic() + TICK_SECONDS if len(errands) >= _MANY else 0.0
         return errands
 
     def _read_together(self, errands: Sequence[_Errand]) -> None:

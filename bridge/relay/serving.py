@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import errno
+import gc
 import importlib
 import logging
 import os
@@ -26,6 +27,10 @@ from bridge.relay.extension import Bridge
 
 BACKLOG: Final = 2048
 MAX_CONNECTIONS: Final = 100_000
+#: After how many new objects the collector looks at the young, the middling and the old ones.
+GC_THRESHOLD: Final = (10_000, 20, 50)
+#: What a connection buffers of its requests, and of its answers' heads.
+HTTP_BUFFER_BYTES: Final = 1024
 #: What still runs so long after a signal is cut off.
 STOP_SECONDS: Final = 2.0
 
@@ -55,6 +60,10 @@ def serve(app: Flask, bridge: Bridge, host: str | None = None, port: int | None 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     _quiet.setLevel(logging.CRITICAL)
+    # What was loaded until now stays for ever: the collector need not look at it again, and with
+    # thousands of clients it must not look at all of them for each few that come.
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLD)
     _log.info("listening on %s", _url(listener))
     try:
         _run(app, bridge, listener)
@@ -85,6 +94,9 @@ def _run_eventlet(app: Flask, listener: socket.socket, quiet_seconds: float) -> 
     class Protocol(wsgi.HttpProtocol):  # type: ignore[misc]  # eventlet has no types
         """Waits only so long for a request's head, however it trickles in."""
 
+        # A WebSocket keeps these as long as it lives and never uses them.
+        rbufsize = wbufsize = HTTP_BUFFER_BYTES
+
         def _read_request_line(self) -> Any:
             line: Any = b""
             with Timeout(quiet_seconds, False):
@@ -111,6 +123,10 @@ def _run_gevent(app: Flask, listener: socket.socket, quiet_seconds: float) -> No
 
     class Handler(pywsgi.WSGIHandler):  # type: ignore[misc]  # gevent is imported by its name
         """Waits only so long for a request's head, however it trickles in, and for its body."""
+
+        def __init__(self, sock: Any, *arguments: Any) -> None:
+            super().__init__(sock, *arguments)
+            self.rfile = sock.makefile("rb", HTTP_BUFFER_BYTES)
 
         def handle(self) -> None:
             with contextlib.suppress(OSError):  # the client may have gone before its answer
