@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.redis, pytest.mark.e2e]
 SILENT_SECONDS = 20 if LONG else 5
 POOLS = ("threads", "solo", "gevent", "eventlet")
 NEVER = "3600"
+#: Who says so first: the worker's parent, or, where Celery takes its time to notice, the sweep.
+LOST_ERRORS = ("WorkerLostError", "WorkerLost")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,7 @@ def test_the_child_is_killed(cell: Cell, worker: Worker) -> None:
     worker.kill(pid_of(cell, job))
     cell.fault_over()
     (found,) = cell.settle(job, finals={"FAILURE"})
-    assert found.histories[0].state["error"]["type"] == "WorkerLostError"
+    assert found.histories[0].state["error"]["type"] in LOST_ERRORS
 
 
 @pytest.mark.cell("Worker", "acks_late + reject_on_worker_lost: redelivered after kill -9")
@@ -161,9 +163,10 @@ def test_children_are_replaced(cell: Cell, worker: Worker) -> None:
 @pytest.mark.cell("Worker", "revoke without terminate: of a queued job, of a running one")
 def test_revoke(cell: Cell, worker: Worker) -> None:
     queued, running = cell.start("steps", 5, countdown=1.5), cell.start("steps", 60)
+    cell.stack._app.control.revoke(queued.id)
     cell.watch(queued)
     begun(cell, running, 3)
-    cell.stack._app.control.revoke([queued.id, running.id])
+    cell.stack._app.control.revoke(running.id)
     cell.settle(queued, finals={"REVOKED"})
     cell.settle(running)
 
@@ -210,7 +213,7 @@ def test_a_task_leaves(cell: Cell, worker: Worker, how: str) -> None:
     worker.deaths.append(Death(pid_of(cell, job), time.monotonic()))
     cell.watch(job)
     (found,) = cell.settle(job, finals={"FAILURE"})
-    assert found.histories[0].state["error"]["type"] == "WorkerLostError"
+    assert found.histories[0].state["error"]["type"] in LOST_ERRORS
 
 
 @pytest.mark.cell("Worker", "a result that can't be serialised")
