@@ -23,7 +23,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-head
 	$(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults soak build lock audit clean env \
+.PHONY: help demo test deployments check bench faults soak build lock audit clean env \
 	check-format check-lint check-types check-layers check-spelling check-widget check-release
 .DELETE_ON_ERROR:
 
@@ -39,6 +39,23 @@ PROCESSES := 2
 test: env  ## all tests; ARGS="-k token" passes options to pytest, PROCESSES=0 runs one after the other
 	@cd $(WIDGET) && npm test --silent && npm run test:browser --silent
 	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(ARGS)
+
+# Servers that differ from ours by one package, or must be compiled, live beside our environment.
+OTHERS := $(VENV)/deployments
+
+deployments: env $(OTHERS)/gunicorn-25/.installed $(OTHERS)/uwsgi/.installed  ## the rows of docs/deployment.md that need servers of their own, and the images' commands
+	@$(BIN)/python -m pytest -m deployments tests/deployments $(ARGS)
+
+$(OTHERS)/gunicorn-25/.installed: | $(DEV)
+	@$(BIN)/python -m venv $(@D) && $(@D)/bin/python -m pip install -qq --disable-pip-version-check 'gunicorn<26'
+	@$(BIN)/python -c 'import sysconfig as s; print("import site; site.addsitedir(%r)" % s.get_path("purelib"))' \
+		> $$($(@D)/bin/python -c 'import sysconfig as s; print(s.get_path("purelib"))')/ours.pth
+	@touch $@
+
+$(OTHERS)/uwsgi/.installed: | $(DEV)
+	@echo "Compiling uWSGI (once, some minutes)"
+	@$(BIN)/python -m venv $(@D) && $(@D)/bin/python -m pip install -qq --disable-pip-version-check uwsgi
+	@touch $@
 
 check: check-format check-lint check-types check-layers check-spelling check-widget check-release  ## everything but the tests; `make -k check` goes on after a failure
 

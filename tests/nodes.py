@@ -79,12 +79,22 @@ class Worker:
 class Client:
     """A Socket.IO client that we did not write, with what it received."""
 
-    def __init__(self, url: str, namespace: str = NAMESPACE, **options: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        namespace: str = NAMESPACE,
+        transports: Sequence[str] = ("websocket",),
+        path: str = "socket.io",
+        **options: Any,
+    ) -> None:
         self.namespace = namespace
         self.received: list[tuple[str, Any]] = []
         self.sio = socketio.Client(handle_sigint=False, **options)
         self.sio.on("*", lambda name, data: self.received.append((name, data)), namespace=namespace)
-        self.sio.connect(url, namespaces=[namespace], transports=["websocket"], wait_timeout=10)
+        self.sio.connect(
+            url, namespaces=[namespace], transports=list(transports), socketio_path=path,
+            wait_timeout=10,
+        )  # fmt: skip
 
     @property
     def sid(self) -> str:

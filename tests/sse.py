@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import threading
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,14 +28,24 @@ class Sent:
 class Listener:
     """Reads a stream in a thread of its own until it ends or is closed."""
 
-    def __init__(self, url: str, token: str | None = None, last: object = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        last: object = None,
+        authority: Path | None = None,
+    ) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         if last is not None:
             headers["Last-Event-ID"] = str(last)
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=30)
+        self._connection = HTTPConnection(parts.hostname, parts.port, timeout=30)
+        if parts.scheme == "https":
+            context = ssl.create_default_context(cafile=authority)
+            self._connection = HTTPSConnection(
+                parts.hostname, parts.port, timeout=30, context=context
+            )
         self._connection.request("GET", url.partition(parts.netloc)[2], headers=headers)
         self._socket = self._connection.sock
         self._response = self._connection.getresponse()

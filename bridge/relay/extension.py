@@ -351,7 +351,7 @@ def _make_socketio(app: Flask, settings: Settings) -> None:
     origins = settings.cors_origins
     SocketIO(
         app,
-        async_mode=settings.async_mode,
+        async_mode=patching.driver_of(settings.async_mode),
         client_manager=base_channel_of(settings),
         cors_allowed_origins=AllowedOrigins(origins) if origins else None,
         # Whoever is let in by *, is let in without its cookies.

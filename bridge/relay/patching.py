@@ -31,6 +31,8 @@ _COPIED: Final = {
     "time": ("sleep",),
 }
 _NEEDED: Final = ("os", "select", "socket", "thread", "time")
+#: Of gunicorn's workers only the chosen one is loaded.
+_THREADED_SERVERS: Final = ("gunicorn.workers.gthread", "gunicorn.workers.sync")
 _FIRST_LINES: Final = "from bridge.relay.patching import patch; patch({mode!r})"
 
 
@@ -49,6 +51,7 @@ def patch(mode: str) -> None:
         check(mode)
         return
     _refuse_other(mode)
+    _refuse_server(mode)
     _refuse_late(mode)
     if mode == EVENTLET:
         import_quietly("eventlet").monkey_patch()
@@ -75,6 +78,12 @@ def check(mode: str) -> None:
             f"serve`, or make this its first line, before any other import: "
             f"{_FIRST_LINES.format(mode=mode)}; or set BRIDGE_ASYNC_MODE=threading"
         )
+
+
+def driver_of(mode: str) -> str:
+    """Return Engine.IO's name for an async mode: within uWSGI, gevent has uWSGI's own WebSocket."""
+    # Nothing can import this but a program that uWSGI embeds, and there it always has been.
+    return f"{GEVENT}_uwsgi" if mode == GEVENT and _loaded("uwsgi") else mode
 
 
 def patched_for() -> str | None:
@@ -117,6 +126,22 @@ def _refuse_other(mode: str) -> None:
                 f"this process is patched for {other}, but the async mode is {mode}: "
                 f"set BRIDGE_ASYNC_MODE={other}, or don't patch for {other}"
             )
+
+
+def _refuse_server(mode: str) -> None:
+    """Refuse where the server that loads us would go on in its own way, patched or not."""
+    if any(map(_loaded, _THREADED_SERVERS)):
+        raise PatchingError(
+            f"gunicorn serves here in threads, but the async mode is {mode}: start it with "
+            f"`gunicorn -k {mode} -w 1` (eventlet: gunicorn before 26), or set "
+            "BRIDGE_ASYNC_MODE=threading"
+        )
+    uwsgi = _loaded("uwsgi")
+    if uwsgi and (mode != GEVENT or GEVENT not in uwsgi.opt):
+        raise PatchingError(
+            f"uWSGI serves here without gevent, but the async mode is {mode}: start it with "
+            "`uwsgi --gevent 1000`, and set BRIDGE_ASYNC_MODE=gevent"
+        )
 
 
 def _refuse_late(mode: str) -> None:

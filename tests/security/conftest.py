@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,13 +19,17 @@ ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def celery_worker(
-    log: Path, environ: Mapping[str, str], level: str = "INFO", app: str = "workers.app"
+    log: Path,
+    environ: Mapping[str, str],
+    level: str = "INFO",
+    app: str = "workers.app",
+    options: Sequence[str] = ("-c", "1"),
 ) -> Iterator[None]:
     """A Celery worker as a process of its own, for the length of a block; else the demo's."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("BRIDGE_", "CELERY_"))}
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", app, "worker", "-c", "1", "-l", level],
+            [sys.executable, "-m", "celery", "-A", app, "worker", "-l", level, *options],
             env={**kept, **environ}, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:
