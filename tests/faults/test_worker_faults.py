@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import socketio
@@ -121,6 +122,42 @@ def test_a_worker_is_stopped_and_goes_on(cell: Cell) -> None:
     cell.fault_over()
     cell.settle(*jobs)
     cell.note = "meanwhile it was shown as LOST, or WorkerLost; both were undone"
+
+
+@pytest.mark.cell("Worker", "a silent task, its worker alone cut off for longer than the lease")
+def test_a_worker_is_cut_off(cell: Cell, worker: Worker, tmp_path: Path) -> None:
+    job = cell.start("taciturn", str(tmp_path))
+    begun(cell, job)
+    # From outside that can't be told from a death.
+    worker.deaths.append(Death(pid_of(cell, job), time.monotonic(), until=float("inf")))
+    cell.stack.worker_wire.black_hole()
+    for recorder in cell.stack.recorders:
+        recorder.wait_for("LOST", "FAILURE")
+    cell.stack.worker_wire.heal()
+    for recorder in cell.stack.recorders:
+        recorder.wait_for("STARTED", "PROGRESS")
+    cell.fault_over()
+    (tmp_path / "enough").touch()
+    cell.settle(job)
+    cell.note = "meanwhile it was shown as LOST; its worker undid that before the task spoke again"
+
+
+@pytest.mark.cell("Worker", "a silent task, everybody cut off from the queue for three leases")
+def test_everybody_is_cut_off(cell: Cell, worker: Worker, tmp_path: Path) -> None:
+    job = cell.start("taciturn", str(tmp_path))
+    begun(cell, job)
+    wires = [cell.stack.worker_wire, *cell.stack.node_wires]
+    for wire in wires:
+        wire.black_hole()
+    cell.hold(3 * cell.stack.lease, 60)
+    for wire in wires:
+        wire.heal()
+    cell.fault_over()
+    # What is told now to one who asks shows that queue and nodes are well again.
+    begun(cell, job)
+    cell.hold(1.5 * cell.stack.lease)
+    (tmp_path / "enough").touch()
+    cell.settle(job)
 
 
 @pytest.mark.cell("Worker", "warm shutdown (SIGTERM) in mid-task")

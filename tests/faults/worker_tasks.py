@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from celery import Task
@@ -172,6 +173,17 @@ def hog(seconds: float, *, progress: Progress) -> None:
         doing.update(1, total=2)
         time.sleep(0.5)
         ctypes.CDLL(None).usleep(int(seconds * 1e6))
+        doing.update(2, total=2)
+
+
+@app.task(name=f"{_NAMES}taciturn")
+@push_progress
+def taciturn(folder: str, *, progress: Progress) -> None:
+    """Say one word, and no other before there is a file named enough."""
+    with deed(progress) as doing:
+        doing.update(1, total=2)
+        while not (Path(folder) / "enough").exists():
+            time.sleep(0.01)
         doing.update(2, total=2)
 
 
