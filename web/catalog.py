@@ -1,4 +1,4 @@
-"""The jobs that can be started here: their tasks, their fields, and the code that makes them.
+"""The jobs that can be started here: their tasks and their fields.
 
 Tasks are known by name only: a web node that had to import its workers' code would also need all
 that they need.
@@ -26,7 +26,6 @@ class JobKind:
         task: the Celery task's name.
         title: its name for people.
         about: one sentence about it.
-        code: how its task is written, in a few lines.
         fields: what may be set.
         files: what is to be uploaded, or None.
         check: looks at all values together and raises BadRequest, or None.
@@ -36,7 +35,6 @@ class JobKind:
     task: str
     title: str
     about: str
-    code: str
     fields: tuple[Field, ...] = ()
     files: Files | None = None
     check: Callable[[dict[str, Any]], None] | None = None
@@ -74,7 +72,6 @@ def catalog(folders: tuple[str, ...]) -> dict[str, JobKind]:
             task="workers.checksum_folder",
             title="Checksum a folder",
             about="Hashes every file of Python's standard library: two stages, measured in bytes.",
-            code=CHECKSUM,
             fields=(Choice("folder", "Folder", folders),),
         ),
         JobKind(
@@ -82,7 +79,6 @@ def catalog(folders: tuple[str, ...]) -> dict[str, JobKind]:
             task="workers.import_csv",
             title="Import a CSV file",
             about="Streams your file into SQLite and reports each row that doesn't fit.",
-            code=IMPORT,
             files=Files("file", "CSV file", ".csv,.tsv,.txt,text/csv,text/plain"),
         ),
         JobKind(
@@ -90,7 +86,6 @@ def catalog(folders: tuple[str, ...]) -> dict[str, JobKind]:
             task="workers.count_words",
             title="Count words",
             about="Counts the words of one or more texts and lists the commonest ones.",
-            code=WORDS,
             files=Files("file", "Text files", ".txt,.md,.log,.py,text/*", most=MAX_TEXTS),
         ),
         JobKind(
@@ -98,7 +93,6 @@ def catalog(folders: tuple[str, ...]) -> dict[str, JobKind]:
             task="workers.flaky",
             title="Fail and try again",
             about="Fails as often as you ask and tries again, then succeeds or fails for good.",
-            code=FLAKY,
             fields=(
                 Number("failures", "Failures", default=2, low=0, high=20, whole=True),
                 Number("countdown", "Seconds until the next try", default=1, low=0, high=60),
@@ -110,7 +104,6 @@ def catalog(folders: tuple[str, ...]) -> dict[str, JobKind]:
             task="workers.metronome",
             title="Metronome",
             about="Steps at an even pace and does nothing else. Good for measuring.",
-            code=METRONOME,
             fields=(
                 Number("steps", "Steps", default=100, low=1, high=100_000, whole=True),
                 Number("interval", "Seconds between steps", default=0.1, low=0, high=60),
@@ -129,60 +122,3 @@ def check_duration(values: dict[str, Any]) -> None:
             f"steps={values['steps']} with interval={values['interval']} take {seconds:g} seconds: "
             f"at most {MAX_DURATION_SECONDS} (20 minutes) are allowed, so lower one of them"
         )
-
-
-CHECKSUM = """\
-@app.task
-@push_progress(unit="B", result=True)
-def checksum_folder(folder, *, progress):
-    with progress.stage("Listing", weight=0.02):
-        files = list_files(folder)
-    with progress.stage("Hashing") as hashing:
-        hashing.update(total=size_of(files))
-        for file in files:
-            hash_file(file, hashing.advance)
-"""
-
-IMPORT = """\
-@app.task
-@push_progress(unit="B", result=True)
-def import_csv(upload, *, progress):
-    progress.update(total=size_of(upload))
-    for row in read(upload):
-        if row.reason:
-            progress.emit("row_rejected",
-                          {"line": row.line, "reason": row.reason})
-        else:
-            insert(row)
-        progress.update(current=upload.position)
-"""
-
-WORDS = """\
-@app.task
-@push_progress(unit="B", result=True)
-def count_words(uploads, *, progress):
-    progress.update(total=size_of(uploads))
-    for text in uploads:
-        progress.update(message=text.name)
-        words = count(text, progress.advance)
-        progress.emit("file_counted",
-                      {"name": text.name, "words": words})
-"""
-
-FLAKY = """\
-@app.task(bind=True)
-@push_progress(unit="steps", result=True)
-def flaky(self, failures, countdown, *, progress):
-    for step in progress.track(range(20)):
-        work(step)
-    if self.request.retries < failures:
-        raise self.retry(countdown=countdown)
-"""
-
-METRONOME = """\
-@app.task
-@push_progress(unit="steps", result=True)
-def metronome(steps, interval, *, progress):
-    for step in progress.track(range(steps)):
-        sleep(interval)
-"""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from flask import Blueprint, current_app, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
@@ -35,8 +37,8 @@ def page() -> ResponseReturnValue:
         return refused_page(error)
     now = time.time()
     wanted = Filter.of(request.args)
-    titles = task_titles()
-    lines = [Line(r, titles.get(r["task"]) or task_title(r["task"]), now) for r in listed.snapshots]
+    line_of = line_maker(now)
+    lines = [line_of(record) for record in listed.snapshots]
     shown = [line for line in lines if wanted.lets_through(line)]
     return render_template(
         "jobs.html",
@@ -48,7 +50,7 @@ def page() -> ResponseReturnValue:
         more=listed.cursor is not None,
         counts=counted(line for line in lines if wanted.finds(line)),
         throughput=Throughput.of(listed.snapshots, now),
-        titles=titles,
+        titles=task_titles(),
     ), NO_STORE
 
 
@@ -73,6 +75,18 @@ def of_visitor(limit: int, cursor: str | None) -> JobList:
     user = None if visitor.admin else visitor.id
     found = bridge.list_jobs(user=user, limit=limit, cursor=cursor)
     return JobList([sound(record) for record in found.snapshots], found.cursor)
+
+
+def line_maker(now: float) -> Callable[[Mapping[str, Any]], Line]:
+    """Return what makes a line of a state record.
+
+    Args:
+        now: the Unix second at which the jobs are looked at.
+    """
+    titles = task_titles()
+    return lambda record: Line(
+        record, titles.get(record["task"]) or task_title(record["task"]), now
+    )
 
 
 def task_titles() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
-from flask import Blueprint, current_app, jsonify, request
+from flask import Blueprint, current_app, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -19,7 +19,7 @@ from web.fields import shown
 from web.guard import refuse_other_sites
 from web.identity import someone
 from web.inputs import read_fields, read_files
-from web.refusals import NO_STORE
+from web.refusals import NO_STORE, wants_page
 from web.uploads import Uploads
 
 QUEUE = "workers"
@@ -32,7 +32,10 @@ blueprint = Blueprint("demo", __name__, url_prefix="/demo")
 
 @blueprint.post("/jobs/<name>")
 def start_job(name: str) -> ResponseReturnValue:
-    """Start a job; answers 201 with its id and the token to watch and cancel it."""
+    """Start a job; answers 201 with its id and the token to watch and cancel it.
+
+    A form that is sent without a script leads to the job's page.
+    """
     kinds: dict[str, JobKind] = current_app.extensions["demo-catalog"]
     if name not in kinds:
         raise NotFound(f"there is no job {shown(name)}; there are {', '.join(kinds)}")
@@ -48,6 +51,8 @@ def start_job(name: str) -> ResponseReturnValue:
     except BaseException:
         uploads.discard([upload for upload, _ in saved])
         raise
+    if wants_page(request):
+        return redirect(url_for("job_page.page", job=job.id), 303)
     return jsonify(job=job.id, token=job.token), 201, NO_STORE
 
 

@@ -14,11 +14,10 @@ from bridge import Bridge
 from bridge.errors import Forbidden, Refused, UnknownJob
 from bridge.records import FINAL
 from web import figures
-from web.dashboard import task_titles
+from web.dashboard import line_maker
 from web.identity import may
 from web.refusals import NO_STORE, refused_page
 from web.sound import LATEST, sendable, sound
-from web.summaries import Line, task_title
 from web.timeline import Timeline, stages_of
 from web.workflow import MOST, Node, tree_of
 
@@ -55,22 +54,17 @@ def page(job: str) -> ResponseReturnValue:
 
 def _page(record: dict[str, Any] | None, *, job: str, **values: Any) -> ResponseReturnValue:
     now = time.time()
-    titles = task_titles()
-
-    def line(each: dict[str, Any]) -> Line:
-        return Line(each, titles.get(each["task"]) or task_title(each["task"]), now)
-
+    line_of = line_maker(now)
     answer = render_template(
         "job.html",
         job=job,
-        line_of=line,
+        line_of=line_of,
         record=record,
-        line=None if record is None else line(record),
+        line=None if record is None else line_of(record),
         over=record is not None and record["state"] in FINAL,
         timeline=None if record is None else Timeline.of(record, now),
         stages=[] if record is None else stages_of(record),
         facts=[] if record is None else facts(record, now),
-        told=told,
         **values,
     )
     # The address may hold a token: no other page is told it.

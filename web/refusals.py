@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, jsonify, render_template, request
+from flask import Flask, Request, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -31,6 +31,12 @@ TOLD = {
 OTHER = ("That didn't work", "")
 
 
+def wants_page(request: Request) -> bool:
+    """Whether a browser asks for something to show, and no script or program for data."""
+    accepted = request.accept_mimetypes.best_match(("application/json", "text/html"))
+    return accepted == "text/html"
+
+
 def refused_page(error: Refused) -> ResponseReturnValue:
     """Return a page that says why something is refused."""
     return _page(error.code, str(error)), error.status, NO_STORE
@@ -41,7 +47,7 @@ def handle_errors(app: Flask) -> None:
 
     @app.errorhandler(Refused)
     def refused(error: Refused) -> ResponseReturnValue:
-        if not request.path.startswith(SCRIPTS):
+        if not request.path.startswith(SCRIPTS) or wants_page(request):
             return refused_page(error)
         return jsonify(error=error.code, message=str(error)), error.status
 
@@ -50,11 +56,11 @@ def handle_errors(app: Flask) -> None:
         code = (error.name or "error").lower().replace(" ", "_")
         status = error.code or 500
         headers = {name: value for name, value in error.get_headers() if name == "Allow"}
-        if request.path.startswith(SCRIPTS):
+        if request.path.startswith(SCRIPTS) and not wants_page(request):
             return jsonify(error=code, message=error.description), status, headers
         if status < 400:
             return error.get_response()
-        return _page(code, ""), status, headers
+        return _page(code, error.description or ""), status, headers
 
 
 def _page(code: str, message: str) -> str:

@@ -8,10 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
+from web.job_page import facts
+from web.sound import sound
 from web.summaries import GROUPS, KEYS, Line, task_title
 from web.throughput import MINUTES, Throughput
+from web.timeline import Timeline, stages_of
 
 Browser = Callable[[str], FlaskClient]
 
@@ -127,16 +131,28 @@ ANYTHING = [
 ]
 
 
-def test_whatever_a_worker_wrote_is_no_fault_of_the_page(ann: FlaskClient, known: Any) -> None:
-    clean = known.add("clean", user="ann")
-    for key in set(clean) - {"job", "rev", "user"}:
-        for number, value in enumerate(ANYTHING):
-            known.records.clear()
-            known.add("a1", user="ann")[key] = value
-            assert jobs_on(ann.get("/jobs").text) == ["a1"], (key, number)
-            assert ann.get("/demo/jobs").status_code == 200, (key, number)
-            assert ann.get("/jobs/a1").status_code == 200, (key, number)
-            assert ann.get("/").status_code == 200, (key, number)
+def test_whatever_a_worker_wrote_is_no_fault_of_a_page(ann: FlaskClient, known: Any) -> None:
+    keys = set(known.add("clean", user="ann")) - {"job", "rev", "user"}
+    for number, value in enumerate(ANYTHING):
+        known.records.clear()
+        known.add("a1", user="ann").update(dict.fromkeys(keys, value))
+        assert jobs_on(ann.get("/jobs").text) == ["a1"], number
+        for path in ("/demo/jobs", "/jobs/a1", "/"):
+            assert ann.get(path).status_code == 200, (path, number)
+
+
+def test_each_part_of_a_record_is_made_sound_alone(app: Flask, known: Any) -> None:
+    clean = known.add("clean", queued_at=1e9, started_at=1e9, runs=[{}], stages=[{}], error={})
+    with app.test_request_context():
+        for key in set(clean) - {"job"}:
+            for value in ANYTHING:
+                record = sound({**clean, key: value})
+                line = Line(record, "", 1e9)
+                told = (line.word, line.percent, line.amount, line.rate, line.age, line.searched)
+                assert told, (key, value)
+                assert Timeline.of(record, 1e9), (key, value)
+                assert isinstance(stages_of(record), list), (key, value)
+                assert isinstance(facts(record, 1e9), list), (key, value)
 
 
 def test_throughput_counts_ends_by_the_minute() -> None:

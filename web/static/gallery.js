@@ -1,11 +1,9 @@
-/** The page `/`: start jobs, show them, remember them. */
+/** The page `/`: start jobs and show them. */
 
 import { JobCard } from "./job-card.js";
-import { remembered } from "./remembered.js";
 import { sampleFiles } from "./samples.js";
 
 const $ = (id) => document.getElementById(id);
-const cards = new Map();
 
 /** Says something that concerns the whole page. */
 const notify = (text) => {
@@ -13,28 +11,14 @@ const notify = (text) => {
   $("notice").hidden = false;
 };
 
-const showCounts = () => {
-  $("empty").hidden = cards.size > 0;
-  $("forget").hidden = ![...cards.values()].some((card) => card.finished);
-};
-
-const forget = (job) => {
-  cards.get(job)?.element.remove();
-  cards.delete(job);
-  remembered.remove(job);
-  showCounts();
-};
-
+/** Puts a job that has just begun on top of the others. */
 const show = (entry) => {
-  const forgotten = () => {
-    forget(entry.job);
-    $("jobs-title").focus();
-  };
-  const card = new JobCard(entry, { forget: forgotten, ended: showCounts });
-  cards.set(entry.job, card);
-  $("jobs").prepend(card.element);
-  showCounts();
-  return card;
+  const element = $("job").content.firstElementChild.cloneNode(true);
+  new JobCard(element).begin(entry);
+  $("jobs").prepend(element);
+  $("empty").hidden = true;
+  $("all-jobs").hidden = false;
+  return element;
 };
 
 /** Sends a form as its job wants it: files as a form, all else as JSON. */
@@ -89,10 +73,8 @@ const start = async (form) => {
   wrong.hidden = true;
   try {
     const { job, token } = await send(form);
-    const entry = { job, token, title: form.dataset.title, subject: subject(form), started: Date.now() };
-    remembered.add(entry);
-    const card = show(entry);
-    card.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    const card = show({ job, token, title: form.dataset.title, subject: subject(form) });
+    card.scrollIntoView({ block: "nearest", behavior: "smooth" });
   } catch (error) {
     wrong.textContent = error.message;
     wrong.hidden = false;
@@ -141,12 +123,7 @@ for (const form of document.querySelectorAll("form[data-job]")) {
 for (const tab of document.querySelectorAll("[role=tab]")) tab.addEventListener("click", () => select(tab));
 for (const button of document.querySelectorAll("[data-sample]")) button.addEventListener("click", () => fillIn(button));
 document.querySelector("[role=tablist]").addEventListener("keydown", moveAlongTabs);
-$("forget").addEventListener("click", () => {
-  for (const [job, card] of cards) if (card.finished) forget(job);
-  $("jobs-title").focus();
-});
-
-for (const entry of remembered.all()) show(entry);
+for (const element of document.querySelectorAll(".job")) new JobCard(element);
 import("/bridge/task-progress.js").catch(() => {
   notify("The widget could not be loaded: build it with “make demo”, then reload this page.");
 });

@@ -1,7 +1,6 @@
 /** One job on the page: its widget, its events, its result. */
 
 const SHOWN = 200;
-const FINAL = ["SUCCESS", "FAILURE", "REVOKED"];
 
 const element = (tag, text, attributes = {}) => {
   const made = Object.assign(document.createElement(tag), attributes);
@@ -34,70 +33,53 @@ const told = (value, depth = DEPTH) => {
   return parts.join(" · ").slice(0, LENGTH);
 };
 
-/** After these the watch is over; other errors pass. */
-const REFUSED = ["forbidden", "expired", "bad_request"];
-
 export class JobCard {
-  /** Whether it may be forgotten without loss. */
-  finished = false;
-
-  #ended;
+  #element;
+  #widget;
   #waiting = [];
   #count = 0;
   #frame = 0;
 
+  /** @param {HTMLElement} element what the server drew, or a blank one */
+  constructor(element) {
+    this.#element = element;
+    this.#widget = this.#find("task-progress");
+    this.#widget.addEventListener("progress", ({ detail }) => this.#showResult(detail.result));
+    this.#widget.addEventListener("bridge:event", ({ detail }) => this.#note(detail));
+    this.#widget.addEventListener("gap", () => { this.#find(".gap").hidden = false; });
+    const begun = this.#find(".about-job time");
+    if (begun.dataset.at) begun.replaceWith(time(Number(begun.dataset.at)));
+  }
+
   /**
-   * @param {{job: string, token: string, title: string, subject?: string, started: number}} entry
-   * @param {{forget: () => void, ended: () => void}} actions
+   * Makes a blank card that of a job which has just begun.
+   *
+   * @param {{job: string, token: string, title: string, subject: string}} entry
    */
-  constructor(entry, { forget, ended }) {
-    this.element = document.getElementById("job").content.cloneNode(true).firstElementChild;
-    this.#ended = ended;
-    this.#describe(entry);
-    const widget = this.#find("task-progress");
-    widget.addEventListener("progress", ({ detail }) => this.#follow(detail));
-    widget.addEventListener("bridge:event", ({ detail }) => this.#note(detail));
-    widget.addEventListener("gap", () => { this.#find(".gap").hidden = false; });
-    widget.addEventListener("error", ({ detail }) => REFUSED.includes(detail.error) && this.#end());
-    widget.setAttribute("label", entry.title);
-    widget.setAttribute("token", entry.token);
-    widget.setAttribute("token-url", `/demo/jobs/${encodeURIComponent(entry.job)}/token`);
-    widget.setAttribute("job", entry.job);
-    this.#find(".forget").addEventListener("click", forget);
+  begin({ job, token, title, subject }) {
+    const path = encodeURIComponent(job);
+    this.#element.dataset.job = job;
+    this.#find(".subject").textContent = subject;
+    this.#find(".events").open = true;
+    this.#find(".about-job time").replaceWith(time(Date.now() / 1000));
+    this.#find(".details").href = `/jobs/${path}`;
+    this.#find(".details .hidden").textContent = ` of ${title}`;
+    // With a token: this page may have connected before the browser had the cookie that allows it.
+    const attributes = { label: title, token, "token-url": `/demo/jobs/${path}/token`, job };
+    for (const [name, value] of Object.entries(attributes)) this.#widget.setAttribute(name, value);
   }
 
   #find(selector) {
-    return this.element.querySelector(selector);
-  }
-
-  #describe({ job, title, subject, started }) {
-    this.#find(".subject").textContent = subject ?? "";
-    this.#find(".id").textContent = job;
-    this.#find(".about-job time").replaceWith(time(started / 1000));
-    this.#find(".forget").setAttribute("aria-label", `Forget ${title}`);
-  }
-
-  /** A job that was tried again after its end is open once more. */
-  #follow(state) {
-    const over = FINAL.includes(state.state);
-    if (over === this.finished) return;
-    if (over) this.#showResult(state.result);
-    this.finished = over;
-    this.#ended();
-  }
-
-  #end() {
-    this.finished = true;
-    this.#ended();
+    return this.#element.querySelector(selector);
   }
 
   #showResult(result) {
-    if (result === null || typeof result !== "object") return;
     const list = this.#find(".result");
+    list.hidden = result === null || typeof result !== "object";
+    if (list.hidden) return;
     list.replaceChildren(
       ...Object.entries(result).flatMap(([name, value]) => [element("dt", told(name)), element("dd", told(value))]),
     );
-    list.hidden = false;
   }
 
   /** Thousands may come at once; they are shown a frame at a time. */
