@@ -19,8 +19,8 @@ MARKUP = """\
 """
 SHEET = """\
 task-progress {
-  --task-progress-running: #6d28d9;
-  --task-progress-success: #0f766e;
+  --task-progress-running: light-dark(#6d28d9, #b794ff);
+  --task-progress-success: light-dark(#0f766e, #5eead4);
   --task-progress-radius: 0.5rem;
   --task-progress-bar-height: 0.5rem;
 }

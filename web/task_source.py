@@ -56,7 +56,7 @@ def _coloured(lines: list[str], functions: list[ast.FunctionDef]) -> Markup:
     for function in functions:
         first = min([function.lineno, *(each.lineno for each in function.decorator_list)])
         skipped = _docstring(function)
-        kept += [0, 0] if kept else []
+        kept += [0] if kept else []
         kept += [n for n in range(first, (function.end_lineno or first) + 1) if n not in skipped]
         ours |= _lines_of_ours(function)
     text = "\n".join(lines[number - 1] if number else "" for number in kept)

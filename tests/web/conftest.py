@@ -1,6 +1,6 @@
-"""The web node as Flask's test client sees it; what it would enqueue is written down.
+"""The web node as Flask's test client sees it, and as browsers do, on a demo that really runs.
 
-The journal is told what it knows in a dict, so that pages and permissions need no server.
+For the test client the journal is a dict, and what would be enqueued is written down.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser, expect
 
 from bridge import Bridge
 from bridge.journal import Page
@@ -20,6 +21,8 @@ from bridge.records import Reading, blank_record
 from bridge.relay.reader import Reader
 from bridge.rooms import ALL_JOBS
 from bridge.settings import Settings
+from tests.conftest import redis_server_or_skip
+from tests.web.visitor import PATIENCE_MS, Demo, Visitor, running_demo
 from web import demo
 from web.app import create_app
 from web.settings import DemoSettings
@@ -125,3 +128,38 @@ def submitted(monkeypatch: pytest.MonkeyPatch) -> Submitted:
 
     monkeypatch.setattr(demo, "submit", submit)
     return calls
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """One demo for all tests with a browser; whoever needs a user alone is a guest."""
+    folder = tmp_path_factory.mktemp("demo")
+    redis = redis_server_or_skip(folder)
+    expect.set_options(timeout=PATIENCE_MS)
+    try:
+        with running_demo(redis, folder) as demo:
+            yield demo
+    finally:
+        redis.stop()
+
+
+@pytest.fixture
+def visitors(chromium: Browser, running: Demo) -> Iterator[Callable[..., Visitor]]:
+    """Makes visitors; none of their pages may have complained in the end."""
+    made: list[Visitor] = []
+
+    def make(**options: Any) -> Visitor:
+        made.append(Visitor(chromium, running, **options))
+        return made[-1]
+
+    yield make
+    for visitor in made:
+        visitor.leave()
+
+
+@pytest.fixture
+def visitor(visitors: Callable[..., Visitor], request: pytest.FixtureRequest) -> Iterator[Visitor]:
+    """A guest; the page that they saw last is kept as a picture."""
+    made = visitors()
+    yield made
+    made.picture(f"last-{request.node.name}")

@@ -62,8 +62,8 @@ export class JobCard {
     this.#find(".subject").textContent = subject;
     this.#find(".events").open = true;
     this.#find(".about-job time").replaceWith(time(Date.now() / 1000));
-    this.#find(".details").href = `/jobs/${path}`;
-    this.#find(".details .hidden").textContent = ` of ${title}`;
+    this.#find(".more").href = `/jobs/${path}`;
+    this.#find(".more .hidden").textContent = ` of ${title}`;
     // With a token: this page may have connected before the browser had the cookie that allows it.
     const attributes = { label: title, token, "token-url": `/demo/jobs/${path}/token`, job };
     for (const [name, value] of Object.entries(attributes)) this.#widget.setAttribute(name, value);

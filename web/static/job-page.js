@@ -3,7 +3,7 @@
 const SOONEST_MS = 1500;
 const widget = document.getElementById("progress");
 const live = document.getElementById("live");
-let drawn = "";
+let { drawn } = live.dataset;
 let timer;
 
 /** Times in the reader's own zone. */
@@ -50,7 +50,7 @@ const redraw = async () => {
 
 const redrawSoon = (state) => {
   // What changes the picture is told at once, the rest in its time.
-  const at = `${state.state} ${state.run} ${state.stage}`;
+  const at = `${state.state} ${state.run} ${state.stage ?? "None"}`;
   const changed = at !== drawn;
   drawn = at;
   if (changed) clearTimeout(timer);
@@ -82,7 +82,6 @@ widget.addEventListener("progress", ({ detail }) => redrawSoon(detail));
 widget.addEventListener("bridge:event", () => widget.state && redrawSoon(widget.state));
 const box = document.getElementById("share");
 if (box) {
-  box.hidden = false;
   box.querySelector("button").addEventListener("click", () => share(box));
 }
 localise();
