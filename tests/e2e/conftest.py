@@ -93,8 +93,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     node = None
     try:
         node = Node(
-            settings, program=(sys.executable, "-m", "web"), DEMO_UPLOADS=environ["DEMO_UPLOADS"]
-        )
+            settings, program=(sys.executable, "-m", "web"), DEMO_UPLOADS=environ["DEMO_UPLOADS"],
+            DEMO_ACCOUNTS="true",
+        )  # fmt: skip
         wait_until(
             lambda: b" ready." in log.read_bytes(), seconds=40, what=f"the worker, see {log}"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Locator, Page, Request, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
 from bridge.tokens import Tokens
 from tests.conftest import wait_until
@@ -32,11 +31,17 @@ ATTACKS = {
 }
 #: No attribute and no element beyond these is in a page or in a widget of ours.
 ALLOWED_TAGS = set(
-    """html head meta title link script body a header img p main h1 h2 noscript section div button
-    form label input select option figure figcaption pre code span ol li template task-progress
-    dl dt dd details summary time b svg path circle slot""".split()  # noqa: SIM905
+    """html head meta title link script body a header img p main h1 h2 h3 noscript section div
+    button form label input select option figure figcaption pre code span ol ul li template
+    task-progress dl dt dd details summary time b small nav svg symbol use path circle rect slot
+    """.split()  # noqa: SIM905
 )
+SCRIPTS = {"/static/gallery.js", "/static/dashboard.js", "/static/job-page.js"}
 
+VIOLATIONS = (
+    "window.violations = []; addEventListener('securitypolicyviolation',"
+    " (event) => window.violations.push(event.violatedDirective + ' ' + event.blockedURI));"
+)
 AUDIT = """() => {
     const found = {hacked: window.hacked ?? null, violations: window.violations, tags: [], handlers: [], scripts: []};
     const look = (root) => {
@@ -63,35 +68,38 @@ def asked(page: Page, stack: Stack) -> Iterator[list[str]]:
     addresses: list[str] = []
     page.on("request", lambda request: addresses.append(request.url))
     page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
-    page.add_init_script(
-        "window.violations = []; addEventListener('securitypolicyviolation',"
-        " (event) => window.violations.push(event.violatedDirective + ' ' + event.blockedURI));"
-    )
+    page.add_init_script(VIOLATIONS)
     yield addresses
     found = page.evaluate(AUDIT)
     assert found["hacked"] is None
     assert found["violations"] == []
     assert set(found["tags"]) <= ALLOWED_TAGS
     assert found["handlers"] == []
-    assert found["scripts"] == ["/static/gallery.js"]
-    ours = ("/static/", "/bridge/task-progress.", "/socket.io/", "/demo/jobs/")
+    assert len(found["scripts"]) == 1
+    assert set(found["scripts"]) <= SCRIPTS
+    ours = ("/static/", "/bridge/task-progress.", "/socket.io/", "/demo/jobs", "/jobs", "/sign-in")
     for address in addresses:
         path = address.replace("ws:", "http:", 1).removeprefix(stack.url)
         assert path in ("", "/") or path.startswith(ours), address
 
 
-def card(page: Page, stack: Stack, worker: Worker, job: str, title: str = "A job") -> Locator:
-    """Show a job on the gallery as if this browser had started it."""
-    entry = {
-        "job": job, "token": worker.tokens.issue(jobs=job, actions=["watch", "cancel"]),
-        "title": title, "subject": title, "started": time.time() * 1000,
-    }  # fmt: skip
+def card(page: Page, stack: Stack, worker: Worker, job: str, token: str | None = None) -> Locator:
+    """Show a job on the gallery as if the node had just started it for this browser.
+
+    The session has no part in it: it is the token that allows what is allowed.
+    """
+    token = token or worker.tokens.issue(jobs=job, actions=["watch", "cancel"])
     page.goto(stack.url)
-    page.evaluate(
-        "entry => localStorage.setItem('celery-bridge.jobs', JSON.stringify([entry]))", entry
+    page.route(
+        "**/demo/jobs/metronome",
+        lambda route: route.fulfill(status=201, json={"job": job, "token": token}),
     )
-    page.reload()
-    return page.locator(".job")
+    page.click("#tab-metronome")
+    page.click("#panel-metronome [type=submit]")
+    shown = page.locator(f'.job[data-job="{job}"]')
+    expect(shown).to_be_visible()
+    page.unroute("**/demo/jobs/metronome")
+    return shown
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
@@ -106,8 +114,8 @@ def test_a_state_is_shown_as_text_only(
         "current": 3, "total": 9,
     }  # fmt: skip
     worker.state(job, "STARTED", **fields)
-    shown = card(page, stack, worker, job, attack)
-    widget = shown.locator("task-progress")
+    widget = card(page, stack, worker, job).locator("task-progress")
+    widget.evaluate("(each, label) => (each.label = label)", attack)
 
     for part in ("label", "stage", "message", "figures"):
         said = widget.locator(f".{part}")
@@ -117,7 +125,37 @@ def test_a_state_is_shown_as_text_only(
     worker.state(job, "FAILURE", **fields, error={"type": attack, "message": attack})
     expect(widget.locator(".error-type")).to_have_text(attack)
     expect(widget.locator(".error-text")).to_contain_text(attack)
-    expect(shown.locator(".subject")).to_have_text(attack)
+
+
+@pytest.mark.parametrize("path", ["/", "/jobs", "/jobs/{job}"])
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_pages_that_the_server_draws_hold_text_only(
+    chromium: Browser, stack: Stack, worker: Worker, path: str, scripts: bool
+) -> None:
+    attack = "".join(ATTACKS.values())
+    job = uuid.uuid4().hex
+    fields: dict[str, Any] = {
+        "task": attack, "message": attack, "unit": attack, "worker": attack, "queue": attack,
+        "user": "ann", "stage": attack, "stages": [{"name": attack, "weight": 1}], "current": 1,
+        "error": {"type": attack, "message": attack}, "result": {attack: attack},
+    }  # fmt: skip
+    worker.state(job, "STARTED", **fields)
+    worker.event(job, attack, attack)
+    worker.state(job, "FAILURE", **fields)
+    context = chromium.new_context(java_script_enabled=scripts)
+    context.add_init_script(VIOLATIONS)
+    page = context.new_page()
+    page.request.post(f"{stack.url}/sign-in", form={"name": "ann", "password": "ann-demo"})
+    page.goto(stack.url + path.format(job=job))
+    expect(page.locator("main")).to_contain_text("window.hacked=1")
+    if scripts:
+        page.wait_for_load_state("networkidle")
+    found = page.evaluate(AUDIT)
+    assert found["hacked"] is None
+    assert (found["violations"] or []) == []
+    assert set(found["tags"]) <= ALLOWED_TAGS
+    assert found["handlers"] == []
+    context.close()
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
@@ -268,39 +306,39 @@ def test_who_may_only_watch_sees_no_button_and_is_refused(
 
 
 def test_a_token_that_runs_out_is_renewed_without_a_word(
-    page: Page, asked: list[str], stack: Stack
+    page: Page, asked: list[str], stack: Stack, worker: Worker
 ) -> None:
-    widget, job = start_metronome(page, stack)
-    short = Tokens([SECRET], seconds=60).issue(jobs=job, expires=2.0)
-    page.evaluate(
-        """token => {
-            const [entry] = JSON.parse(localStorage.getItem("celery-bridge.jobs"));
-            localStorage.setItem("celery-bridge.jobs", JSON.stringify([{...entry, token}]));
-        }""",
-        short,
-    )
-    with page.expect_request(f"**/{job}/token"):
-        page.reload()
-        expect(widget).to_contain_text("Running")
-    before = float(widget.get_by_role("progressbar").get_attribute("aria-valuenow") or 0)
-    page.wait_for_function(
-        """([job, before]) => {
-            const bar = document.querySelector(`task-progress[job="${job}"]`)
-                .shadowRoot.querySelector("[role=progressbar]");
-            return Number(bar.getAttribute("aria-valuenow")) > before;
-        }""",
-        arg=[job, before],
-    )
+    # The page connects before the browser has a session, so only the token speaks for it there.
+    other = uuid.uuid4().hex
+    worker.state(other, "STARTED", current=1, total=2)
+    expect(card(page, stack, worker, other).locator("task-progress")).to_contain_text("50%")
+
+    def shorten(route: Route) -> None:
+        answer = route.fetch()
+        job = answer.json()["job"]
+        token = Tokens([SECRET], seconds=60).issue(jobs=job, expires=2.0)
+        route.fulfill(response=answer, json={"job": job, "token": token})
+
+    page.route("**/demo/jobs/metronome", shorten)
+    widget = page.locator("task-progress").first
+    with page.expect_request("**/token") as renewal:
+        page.click("#panel-metronome [type=submit]")
+        expect(widget).not_to_have_attribute("job", other)
+    job = str(widget.get_attribute("job"))
+    assert f"/{job}/" in renewal.value.url
+    current = "each => each.state?.current ?? 0"
+    before = widget.evaluate(current)
+    wait_until(lambda: widget.evaluate(current) > before, what="the job to go on")
+    expect(widget).to_contain_text("Running")
     assert sum(f"{job}/token" in each for each in asked) == 1
     widget.get_by_role("button", name="Cancel").click()
     expect(widget).to_contain_text("Cancelled")
 
 
 def test_a_browser_that_did_not_start_the_job_gets_no_fresh_token(
-    page: Page, asked: list[str], stack: Stack
+    page: Page, asked: list[str], stack: Stack, worker: Worker
 ) -> None:
-    widget, job = start_metronome(page, stack, steps=5)
-    page.context.clear_cookies()
+    job = stack.start("metronome", steps=5)["job"]  # by somebody else
     renewals: list[int | None] = []
 
     def refuse(route: Route, request: Request) -> None:
@@ -311,7 +349,7 @@ def test_a_browser_that_did_not_start_the_job_gets_no_fresh_token(
 
     page.route("**/token", refuse)
     past = Tokens([SECRET], seconds=60, clock=lambda: 1000.0).issue(jobs=job)
-    widget.evaluate("(each, token) => (each.token = token)", past)
+    widget = card(page, stack, worker, job, past).locator("task-progress")
     expect(widget).to_contain_text("Link expired")
     assert set(renewals) == {403}
     assert len(renewals) <= 3
