@@ -47,6 +47,8 @@ export class JobCard {
     this.#widget.addEventListener("progress", ({ detail }) => this.#showResult(detail.result));
     this.#widget.addEventListener("bridge:event", ({ detail }) => this.#note(detail));
     this.#widget.addEventListener("gap", () => { this.#find(".gap").hidden = false; });
+    // What the server drew inside it was for who has no script.
+    customElements.whenDefined("task-progress").then(() => this.#widget.replaceChildren());
     const begun = this.#find(".about-job time");
     if (begun.dataset.at) begun.replaceWith(time(Number(begun.dataset.at)));
   }
@@ -60,7 +62,6 @@ export class JobCard {
     const path = encodeURIComponent(job);
     this.#element.dataset.job = job;
     this.#find(".subject").textContent = subject;
-    this.#find(".events").open = true;
     this.#find(".about-job time").replaceWith(time(Date.now() / 1000));
     this.#find(".more").href = `/jobs/${path}`;
     this.#find(".more .hidden").textContent = ` of ${title}`;

@@ -84,6 +84,8 @@ const box = document.getElementById("share");
 if (box) {
   box.querySelector("button").addEventListener("click", () => share(box));
 }
+// What the server drew inside it was for who has no script.
+customElements.whenDefined("task-progress").then(() => widget.replaceChildren());
 localise();
 toTheEnd();
 import("/bridge/task-progress.js").catch(() => {});
