@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, current_app, render_template, request
 
 from bridge.errors import Unavailable
 from web.dashboard import NOTHING, line_maker, of_visitor
@@ -24,9 +24,12 @@ def gallery() -> str:
         latest = NOTHING  # Starting a job will say so, and a page without jobs is one, too.
     line_of = line_maker(time.time())
     lines: list[Any] = [line_of(record) for record in latest.snapshots]
+    kinds = current_app.extensions["demo-catalog"]
+    asked = request.args.get("show", "")
     return render_template(
         "gallery.html",
-        kinds=list(current_app.extensions["demo-catalog"].values()),
+        kinds=list(kinds.values()),
+        chosen=asked if asked in kinds else next(iter(kinds)),
         sources=current_app.extensions["demo-sources"],
         max_upload_bytes=current_app.config["MAX_CONTENT_LENGTH"],
         lines=lines,

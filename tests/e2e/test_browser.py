@@ -102,7 +102,7 @@ def test_the_page_starts_a_job_shows_its_events_and_resumes_after_a_reload(
     expect(again.get_by_role("progressbar")).to_have_attribute(
         "aria-valuenow", re.compile(r"^[1-9]")
     )
-    expect(page.get_by_text("tick").first).to_be_visible()
+    expect(page.locator(".events").get_by_text("tick").first).to_be_visible()
     expect(again).to_contain_text("Done")
     page.screenshot(path=PICTURES / "page.png", full_page=True)
 

@@ -124,6 +124,14 @@ def test_after_a_reload_the_jobs_are_there_and_go_on(gallery: Gallery) -> None:
     reach(running, "REVOKED")
 
 
+def test_the_chosen_form_is_in_the_address(gallery: Gallery) -> None:
+    gallery.page.click("#tab-flaky")
+    gallery.page.reload()
+    expect(gallery.page.locator("#panel-flaky")).to_be_visible()
+    gallery.visitor.visit("/?show=nonsense")
+    expect(gallery.page.locator("#panel-checksum_folder")).to_be_visible()
+
+
 def test_a_card_leads_to_its_job_and_the_list_to_all(gallery: Gallery) -> None:
     expect(gallery.page.locator("#all-jobs")).to_be_hidden()
     card = gallery.start("metronome", steps="1", interval="0")

@@ -93,6 +93,8 @@ const select = (tab) => {
     $(each.getAttribute("aria-controls")).hidden = !chosen;
   }
   tab.scrollIntoView({ block: "nearest", inline: "nearest" });
+  // A reload, or whoever gets the address, sees the same one.
+  history.replaceState(null, "", `?show=${tab.id.replace("tab-", "")}`);
 };
 
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
