@@ -76,9 +76,9 @@ class Recorder:
         self._due: dict[int, float] = {}
         self._tag = 0
         self._closed = False
+        self.links = [make(self._hearing(index)) for index, make in enumerate(links)]
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
-        self.links = [make(self._hearing(index)) for index, make in enumerate(links)]
 
     @property
     def state(self) -> dict[str, Any]:

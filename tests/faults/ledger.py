@@ -162,7 +162,9 @@ class Truth:
 def read(path: Path) -> dict[str, Truth]:
     """Read what every job did."""
     found: dict[str, dict[str, Execution]] = defaultdict(dict)
-    for text in path.read_text().splitlines() if path.exists() else ():
+    # Whatever comes after the last end of a line is being written just now.
+    whole, _, _ = (path.read_text() if path.exists() else "").rpartition("\n")
+    for text in whole.splitlines():
         line = json.loads(text)
         if "deed" not in line:
             continue
