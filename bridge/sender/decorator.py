@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from bridge.sender.process import outbox_of, settings_of
 from bridge.sender.progress import Progress, current_progress, enter, leave
 from bridge.sender.run import Run
 from bridge.settings import Settings
+
+_log = logging.getLogger("bridge.sender")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -189,9 +192,14 @@ class _Execution:
     def _revoke(self, error: JobCancelled) -> None:
         """Make Celery's own record say REVOKED too, and answer a chord that waits."""
         task = current_task
-        task.backend.mark_as_revoked(
-            self.progress.job, "cancelled", request=task.request, store_result=True
-        )
+        try:
+            task.backend.mark_as_revoked(
+                self.progress.job, "cancelled", request=task.request, store_result=True
+            )
+        except Exception:  # noqa: BLE001 - any backend, any trouble: the job ends all the same
+            _log.warning(
+                "Celery was not told that job %s is revoked", self.progress.job, exc_info=True
+            )
         self.progress.finish(REVOKED)
         raise Ignore("cancelled") from error
 

@@ -295,10 +295,10 @@ def test_a_stored_success(cell: Cell) -> None:
 def test_nobody_can_speak(cell: Cell, worker: Worker, pools: dict[str, Worker]) -> None:
     queue = cell.stack.channel
     jobs = [
-        cell.start("deaf", SILENT_SECONDS, queue=queue),
-        cell.start("deaf", SILENT_SECONDS, queue=f"{queue}-threads"),
-        cell.start("hog", SILENT_SECONDS, queue=f"{queue}-gevent"),
-        cell.start("hog", SILENT_SECONDS, queue=f"{queue}-eventlet"),
+        cell.start("deaf", SILENT_SECONDS, True, queue=queue),
+        cell.start("deaf", SILENT_SECONDS, True, queue=f"{queue}-threads"),
+        cell.start("deaf", SILENT_SECONDS, False, queue=f"{queue}-gevent"),
+        cell.start("deaf", SILENT_SECONDS, False, queue=f"{queue}-eventlet"),
     ]
     for job in jobs:
         begun(cell, job)

@@ -156,23 +156,13 @@ app.conf.worker_deduplicate_successful_tasks = True
 
 @app.task(name=f"{_NAMES}deaf")
 @push_progress
-def deaf(seconds: float, *, progress: Progress) -> None:
-    """Hold the GIL, and so every thread of the process, in one C call."""
+def deaf(seconds: float, holds_gil: bool, *, progress: Progress) -> None:
+    """Block the whole process by the GIL, or just this thread, and so a green pool's loop."""
+    library = ctypes.PyDLL(None) if holds_gil else ctypes.CDLL(None)
     with deed(progress) as doing:
         doing.update(1, total=2)
         time.sleep(0.5)
-        ctypes.PyDLL(None).usleep(int(seconds * 1e6))
-        doing.update(2, total=2)
-
-
-@app.task(name=f"{_NAMES}hog")
-@push_progress
-def hog(seconds: float, *, progress: Progress) -> None:
-    """Block the event loop of a green pool, though not the GIL."""
-    with deed(progress) as doing:
-        doing.update(1, total=2)
-        time.sleep(0.5)
-        ctypes.CDLL(None).usleep(int(seconds * 1e6))
+        library.usleep(int(seconds * 1e6))
         doing.update(2, total=2)
 
 

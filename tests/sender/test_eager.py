@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from celery import Celery, chain, chord, group
@@ -94,6 +95,20 @@ def test_retry_and_then_success(eager: Eager) -> None:
     snapshot = eager.snapshot(job)
     assert (snapshot["state"], snapshot["attempt"], snapshot["result"]) == ("SUCCESS", 2, "done")
     assert [run["state"] for run in snapshot["runs"]] == ["RETRY", "RETRY", "SUCCESS"]
+
+
+def test_a_cancelled_job_ends_though_the_result_backend_is_away(
+    eager: Eager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @eager.app.task(shared=False)
+    @push_progress
+    def stubborn(*, progress: Progress) -> None:
+        progress.cancel_requested = True
+        progress.update(1)
+
+    monkeypatch.setattr(eager.app.backend, "mark_as_revoked", Mock(side_effect=OSError("away")))
+    job = submit(stubborn)
+    assert eager.snapshot(job.id)["state"] == "REVOKED"
 
 
 def test_cancelled_before_it_ran(eager: Eager) -> None:
