@@ -90,7 +90,7 @@ FAULTS := test-artefacts/faults.jsonl
 faults: env  ## break everything, for about half an hour; writes docs/reliability.md
 	@mkdir -p $(dir $(FAULTS)) && rm -f $(FAULTS)
 	@FAULTS_LONG=1 FAULTS_SERVERS="redis-7 redis-6.2" FAULTS_RESULTS=$(FAULTS) \
-		$(BIN)/python -m pytest tests/faults -m cell $(ARGS); status=$$?; \
+		$(BIN)/python -m pytest tests/faults -m cell -n $(PROCESSES) --dist loadfile $(ARGS); status=$$?; \
 	$(BIN)/python -m tests.faults.matrix $(FAULTS) docs/reliability.md && exit $$status
 
 soak: env  ## random faults for SECONDS=600; SEED=1234 does the same again

@@ -48,7 +48,7 @@ def _revs_rise(evidence: Evidence) -> Found:
                 last[entry.link] = 0
             if entry.what == "live" and entry.data.get("rev") is not None:
                 rev = entry.data["rev"]
-                if rev <= last[entry.link]:
+                if rev <= last[entry.link] and history.ordered:
                     yield history.client, f"{entry.name} {rev} came after {last[entry.link]}"
                 last[entry.link] = rev
         for name, message in _messages(history):

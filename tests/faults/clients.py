@@ -77,6 +77,7 @@ class Recorder:
         self._tag = 0
         self._closed = False
         self.links = [make(self._hearing(index)) for index, make in enumerate(links)]
+        self.history.ordered = not any(isinstance(link, PythonLink) for link in self.links)
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 

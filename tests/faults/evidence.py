@@ -50,6 +50,8 @@ class History:
         told: each (when, event) that it told, in order.
         gaps: each (when, first, last) that it was told to be gone; last None: nobody knows.
         since: the seq after which it wanted events.
+        ordered: whether what came is in the order of the wire: python-socketio's client hands out
+            each message in a thread of its own.
     """
 
     client: str
@@ -58,6 +60,7 @@ class History:
     told: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     gaps: list[tuple[float, int, int | None]] = field(default_factory=list)
     since: int = 0
+    ordered: bool = True
 
     @property
     def state(self) -> dict[str, Any] | None:

@@ -48,9 +48,10 @@ def main() -> None:
     results, document = map(Path, sys.argv[1:])
     lines = [json.loads(text) for text in results.read_text().splitlines()]
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    form = "its long form" if all(line["long"] for line in lines) else "its short form"
+    forms = {line["server"]: "long" if line["long"] else "short" for line in lines}
+    told = " and ".join(f"in its {form} form on {server}" for server, form in forms.items())
     written = (
-        f"{BEGIN}\n\n`make faults`, {datetime.now(timezone.utc):%Y-%m-%d}, each cell in {form}; "
+        f"{BEGIN}\n\n`make faults`, {datetime.now(timezone.utc):%Y-%m-%d}, each cell {told}; "
         f"{versions}.\n\n{table(lines)}\n\n{END}"
     )
     text = document.read_text()

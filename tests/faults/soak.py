@@ -377,7 +377,7 @@ def main() -> int:
         breaches = soak.finish()
         print(soak.tally.report())
     if given.results is not None:
-        given.results.write_text(json.dumps(dataclasses.asdict(soak.tally), default=list))
+        given.results.write_text(json.dumps(vars(soak.tally), default=dataclasses.asdict))
     return 1 if breaches else 0
 
 
