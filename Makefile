@@ -44,7 +44,7 @@ test: env  ## all tests; ARGS="-k token" passes options to pytest, PROCESSES=0 r
 OTHERS := $(VENV)/deployments
 
 deployments: env $(OTHERS)/gunicorn-25/.installed $(OTHERS)/uwsgi/.installed  ## the rows of docs/deployment.md that need servers of their own, and the images' commands
-	@$(BIN)/python -m pytest -m deployments tests/deployments $(ARGS)
+	@$(BIN)/python -m pytest -m deployments tests/deployments tests/examples $(ARGS)
 
 $(OTHERS)/gunicorn-25/.installed: | $(DEV)
 	@$(BIN)/python -m venv $(@D) && $(@D)/bin/python -m pip install -qq --disable-pip-version-check 'gunicorn<26'

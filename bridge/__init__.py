@@ -27,6 +27,7 @@ from bridge.errors import (
     SettingsError,
     StageError,
 )
+from bridge.version import VERSION
 
 if TYPE_CHECKING:
     from bridge.relay.extension import Bridge, init_app
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from bridge.sender.progress import Progress, current_progress
     from bridge.sender.submit import Job, issue_token, submit
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [  # noqa: RUF022 - in the order of the docstring
     # In a worker

@@ -120,6 +120,11 @@ def running_key(channel: str) -> str:
     return f"{channel}:running"
 
 
+def versions_key(channel: str) -> str:
+    """The hash of the versions that use a channel, each with when it last said so."""
+    return f"{channel}:versions"
+
+
 def index_key(channel: str, room: str) -> str:
     """The journal's sorted set of the jobs of a root or a user, or of `ALL_JOBS`, by first rev."""
     kind, _, ident = room.partition(":")

@@ -127,5 +127,11 @@ class Journal(Protocol):
     def forget_running(self, jobs: Sequence[str]) -> None:
         """Take jobs from that list, because the journal no longer knows them."""
 
+    def announce(self, version: str) -> list[str]:
+        """Note that a version uses the channel; returns those that did within minutes.
+
+        Renewing leases notes it, too.
+        """
+
     def ping(self) -> None:
         """Raise `QueueUnavailable` if the journal doesn't answer."""

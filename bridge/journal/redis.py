@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,8 +50,10 @@ from bridge.rooms import (
     running_key,
     state_key,
     user_room,
+    versions_key,
 )
 from bridge.settings import Settings
+from bridge.version import VERSION
 
 #: An answer to one request carries at most about this many bytes of events; the client asks on.
 EVENT_BYTES_A_READ: Final = 1_048_576
@@ -80,6 +84,10 @@ _STANDING: Final = ("rev", "rid", "cancel", "verdict")
 #: Who judges by leases has a clock of its own: they expire, after so many times their promise, only
 #: to be tidied up, and one that the server's clock took away by a jump is no sign of death.
 _LEASES_KEPT: Final = 4
+#: A version that was not heard of for so long is no longer at work.
+_VERSION_SECONDS: Final = 180
+_MAX_VERSIONS: Final = 20
+_VERSION: Final = re.compile(r"[\w.+!-]{1,40}", re.ASCII)
 _PUBLISH, _READ, _CANCEL = _Script("publish.lua"), _Script("read.lua"), _Script("cancel.lua")
 _SCRIPTS = (_PUBLISH, _READ, _CANCEL)
 
@@ -100,6 +108,7 @@ class RedisJournal:
         self._packet_head = f"2{settings.namespace},["
         self._lease_prefix = lease_key(settings.channel, "")
         self._running = running_key(settings.channel)
+        self._versions = versions_key(settings.channel)
         self._retention_ms = settings.retention * 1000
         self._events_kept = settings.events_kept
 
@@ -169,6 +178,7 @@ class RedisJournal:
             pipeline = self._client.pipeline(transaction=False)
             for lease in leases:
                 pipeline.set(self._lease_prefix + lease, beat, ex=kept)
+            pipeline.hset(self._versions, VERSION, round(time.time()))
             pipeline.execute()
 
         self._ask(execute)
@@ -223,6 +233,28 @@ class RedisJournal:
             return {}
         values = self._ask(lambda: self._client.mget([self._lease_prefix + x for x in leases]))
         return {lease: _text(value or b"") for lease, value in zip(leases, values, strict=True)}
+
+    def announce(self, version: str) -> list[str]:
+        """See `Journal.announce`."""
+        now = time.time()
+
+        def execute() -> list[Any]:
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.hset(self._versions, version, round(now))
+            pipeline.pexpire(self._versions, self._retention_ms)
+            pipeline.hkeys(self._versions)
+            names = pipeline.execute()[-1][:_MAX_VERSIONS]
+            stamps = cast("list[Any]", self._client.hmget(self._versions, names))
+            return list(zip(names, stamps, strict=True))
+
+        return [
+            _text(name)
+            for name, stamp in self._ask(execute)
+            if _VERSION.fullmatch(_text(name))
+            and stamp
+            and stamp.isdigit()
+            and now - int(stamp) < _VERSION_SECONDS
+        ]
 
     def ping(self) -> None:
         """See `Journal.ping`."""

@@ -17,6 +17,7 @@ from bridge.relay.requests import MAX_SEQ, Cancel, seq_number
 from bridge.relay.streams import Streams
 from bridge.rooms import check_job_id
 from bridge.settings import Settings
+from bridge.version import VERSION
 
 #: A node that heard itself this many seconds ago hears the queue.
 HEARD_SECONDS: Final = 5.0
@@ -131,6 +132,7 @@ def _readiness(relay: Relay, mode: str) -> dict[str, Any]:
         "queue": {"heard": hears, "seconds": None if heard is None else round(heard, 3)},
         "journal": {"reachable": journal},
         "mode": mode,
+        "versions": {"own": VERSION, "others": list(relay.versions.others)},
         "promises_off": [],
     }
 

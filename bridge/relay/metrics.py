@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Final
 
 from bridge.errors import Forbidden, QueueUnavailable
@@ -13,6 +12,7 @@ from bridge.relay.caller import Caller, is_this_machine
 from bridge.relay.gate import Gate
 from bridge.relay.relay import Relay
 from bridge.relay.streams import Streams
+from bridge.version import VERSION
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _FORBIDDEN_MESSAGE: Final = (
@@ -70,7 +70,7 @@ class Metrics:
         )
 
         yield InfoMetricFamily(
-            "celery_bridge", "The node.", {"version": version("celery-bridge"), "mode": self.mode()}
+            "celery_bridge", "The node.", {"version": VERSION, "mode": self.mode()}
         )
         for name, help, value in self._gauges():
             yield GaugeMetricFamily(f"celery_bridge_{name}", help, value)

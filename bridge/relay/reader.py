@@ -81,6 +81,11 @@ class Reader:
         answer: Cancelled = self._call(lambda: self._journal.cancel(job))
         return answer
 
+    def announce(self, version: str) -> list[str]:
+        """See `Journal.announce`."""
+        found: list[str] = self._call(lambda: self._journal.announce(version))
+        return found
+
     def ping(self) -> None:
         """See `Journal.ping`."""
         self._call(self._journal.ping)

@@ -30,6 +30,7 @@ from bridge.relay.reader import Reader, Request
 from bridge.relay.resync import Resync, rooms_of
 from bridge.relay.sweep import ResultBackend, Sweep
 from bridge.relay.trails import Trail, Trails
+from bridge.relay.versions import Versions
 from bridge.rooms import job_room, relay_channel, room_channel, split_room
 from bridge.settings import DIRECT, Settings
 
@@ -83,6 +84,7 @@ class Relay:
         backend = settings.result_backend
         outcomes = ResultBackend(backend) if backend else None
         self._sweep = Sweep(settings, self._resync, outcomes, carrier=carrier)
+        self.versions = Versions(settings.channel, self.reader.announce)
         self.counters = Counters()
         #: What else is done now and then, in the thread that tends.
         self.chores: list[Callable[[], None]] = []
@@ -100,6 +102,7 @@ class Relay:
     def start(self) -> None:
         """Start the relay's threads; returns at once."""
         self._sweep.start()
+        self.versions.start()
         self.reader.start()
         self._catch_up.start()
         self._subscriber.start()
@@ -109,6 +112,7 @@ class Relay:
         """Stop listening; clients stay connected."""
         self._stopped.set()
         self._sweep.stop()
+        self.versions.stop()
         self._subscriber.stop()
         self._catch_up.stop()
         self.reader.stop()
