@@ -22,6 +22,10 @@ SUBJECTS = [
     "slow_readers",
     "worker_cost",
     "throughput",
+    "publishing",
+    "startup",
+    "browser",
+    "nodes",
 ]
 
 
