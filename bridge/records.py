@@ -328,7 +328,10 @@ def amended(
 
 
 def _tail(fields: Mapping[str, Any]) -> str:
-    return json.dumps(fields, separators=(",", ":"), allow_nan=False)[1:]
+    return _compact(fields)[1:]
+
+
+_compact: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 OK: Final = "ok"

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final, cast
 
@@ -26,6 +27,7 @@ from redis.exceptions import (
 
 from bridge.errors import QueueUnavailable
 from bridge.journal.interface import Cancelled, Carrier, Page, Standing, VitalSigns
+from bridge.journal.trips import Trips
 from bridge.records import (
     AGAIN,
     BROKEN,
@@ -104,6 +106,7 @@ class RedisJournal:
     def __init__(self, client: Redis, settings: Settings, carrier: Carrier | None = None) -> None:
         self._carrier = carrier
         self._client = client
+        self._trips = Trips(client)
         self._channel = settings.channel
         self._packet_head = f"2{settings.namespace},["
         self._lease_prefix = lease_key(settings.channel, "")
@@ -273,7 +276,7 @@ class RedisJournal:
         if p.user:
             keys.append(index_key(self._channel, user_room(p.user)))
             user_channel = room_channel(self._channel, user_room(p.user))
-        head = f"{self._packet_head}{json.dumps(p.name)},"
+        head = f"{self._packet_head}{_quoted(p.name)},"
         # A verdict about a dead worker is undone by any sign of life of the same run.
         rank = RANK[LOST] if p.verdict else RANK.get(p.state, 0)
         return keys, (
@@ -304,19 +307,21 @@ class RedisJournal:
         return replies
 
     def _pipeline(self, script: _Script, calls: Sequence[_Call]) -> list[Any]:
-        def execute() -> list[Any]:
-            pipeline = self._client.pipeline(transaction=False)
-            for keys, arguments in calls:
-                pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
-            return pipeline.execute(raise_on_error=False)
-
-        return cast("list[Any]", self._ask(execute))
+        commands = [
+            ("EVALSHA", script.sha, len(keys), *keys, *arguments) for keys, arguments in calls
+        ]
+        return cast("list[Any]", self._ask(lambda: self._trips.make(commands)))
 
     def _ask(self, command: Any) -> Any:
         try:
             return command()
         except (RedisError, OSError) as error:
             raise QueueUnavailable(f"the journal can't be reached: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def _quoted(name: str) -> str:
+    return json.dumps(name)
 
 
 def _receipt(reply: Any) -> Receipt:

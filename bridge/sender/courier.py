@@ -178,10 +178,12 @@ class Courier:
                 receipts = self._sink.publish(self._in_flight.publications())
             self._came_back()
             refused = self._settle(self._in_flight, receipts)
+            is_full = len(self._in_flight.items) >= BATCH
             self._in_flight = None
             if refused:
                 raise QueueUnavailable(refused)
-            self._in_flight = self._gather()
+            # What has come meanwhile has woken the thread for its next pass.
+            self._in_flight = self._gather() if is_full else None
         self.calls.make(self._sink)
         self._ask_after()
         self._came_back()

@@ -1,0 +1,75 @@
+"""Round trips: many commands sent at once, their replies read in order.
+
+redis-py's pipelines and its pool of connections take longer than the server does for the one script
+that a publish is. Here a connection is kept, by whoever comes first; others take one of the pool.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import hiredis
+from redis import Redis
+from redis.exceptions import ResponseError
+
+Command = tuple[Any, ...]
+
+
+class Trips:
+    """Makes round trips to a server.
+
+    Args:
+        client: a connection made by `bridge.journal.connect`.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._kept: Any = None
+
+    def make(self, commands: Sequence[Command]) -> list[Any]:
+        """Return the replies; a refusal of the server is one, as an exception.
+
+        Raises:
+            RedisError, OSError: it is not known what arrived.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                return _converse(self._own(), commands)
+            finally:
+                self._lock.release()
+        pool: Any = self._client.connection_pool
+        connection = pool.get_connection()
+        try:
+            return _converse(connection, commands)
+        finally:
+            pool.release(connection)
+
+    def _own(self) -> Any:
+        if self._kept is None:
+            pool: Any = self._client.connection_pool
+            # Not by the pool, which counts what it makes and refuses the hundredth.
+            self._kept = pool.connection_class(**pool.connection_kwargs)
+        self._kept.connect()
+        if self._kept.can_read():  # the server has closed it, or said what nobody asked
+            self._kept.disconnect()
+            self._kept.connect()
+        return self._kept
+
+
+def _converse(connection: Any, commands: Sequence[Command]) -> list[Any]:
+    try:
+        connection.send_packed_command([hiredis.pack_command(each) for each in commands])
+        return [_reply(connection) for _ in commands]
+    except BaseException:
+        connection.disconnect()  # replies may be on their way still
+        raise
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
