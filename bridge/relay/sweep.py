@@ -173,7 +173,7 @@ class Sweep:
             signs = self._signs(jobs[start : start + JOBS_A_TRIP])
             self._compare(signs, followed)
             self._judge(signs)
-            self._reconcile(signs)
+            self._reconcile([sign for sign in signs if followed[sign.job][0] <= sign.rev])
         if self._is_turn():
             self._sweep_others(followed)
         self._beats.forget_others()
@@ -240,7 +240,11 @@ class Sweep:
                 self._pronounce(sign)
 
     def _reconcile(self, signs: Sequence[VitalSigns]) -> None:
-        """Ask the result backend about jobs that seem to wait, now and then."""
+        """Ask the result backend about jobs that seem to wait, now and then.
+
+        Their end gets the lowest rev that can be: a screen that has seen more than the journal
+        knows keeps what it has.
+        """
         if self._outcomes is None:
             return
         now = self._clock()
@@ -263,6 +267,7 @@ class Sweep:
             lambda record: record["state"] not in FINAL and _end(record, ended),
         )
         if publication is not None:
+            publication.again, publication.floor = True, 1
             self._publish(publication)
 
     def _pronounce(self, sign: VitalSigns) -> None:

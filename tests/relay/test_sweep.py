@@ -171,10 +171,16 @@ def test_a_watched_job_that_waits_is_asked_for_at_the_result_backend(
         ward.worker.state("j", known)
     ward.watching.jobs["j"] = (0, 0)
     ward.sweep_for(2 * RECONCILE_SECONDS)
-    assert ward.worker.journal.read([("j", 0)])[0].snapshot is None or known
+    before = ward.worker.journal.read([("j", 0)])[0].snapshot or {"rev": 1}
+    assert before["rev"] == 1 or known
     ward.outcomes.known["j"] = {"state": "SUCCESS", "error": None}
+    ward.watching.jobs["j"] = (before["rev"] + 1, 0)
     ward.sweep_for(2 * RECONCILE_SECONDS)
-    assert ward.snapshot("j")["state"] == "SUCCESS"
+    assert ward.worker.journal.standings(["j"])[0].rev in (0, before["rev"]), "others know more"
+    ward.watching.jobs["j"] = (0, 0)
+    ward.sweep_for(2 * RECONCILE_SECONDS)
+    after = ward.snapshot("j")
+    assert (after["state"], after["rev"]) == ("SUCCESS", before["rev"] + 1)
 
 
 @pytest.mark.parametrize("trouble", ["away", "asleep", "both", "clock"])
