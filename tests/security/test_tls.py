@@ -1,8 +1,11 @@
-"""Redis behind TLS: whoever speaks to it does, and only to the one that the certificate names."""
+"""Redis and RabbitMQ behind TLS: we speak to no other than the one that the certificate names."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import shutil
+import ssl
 import subprocess
 import threading
 import uuid
@@ -16,11 +19,12 @@ from socketio import RedisManager
 from bridge.errors import QueueUnavailable
 from bridge.journal import RedisJournal, connect
 from bridge.message_queue.manager import SenderManager
+from bridge.message_queue.rabbitmq.link import ERRORS, Link
 from bridge.message_queue.redis_line import RedisLine
 from bridge.message_queue.stock import StockManager
 from bridge.message_queue.subscriber import Subscriber
 from bridge.settings import Settings
-from tests.conftest import RedisServer, missing
+from tests.conftest import RabbitServer, RedisServer, missing
 from tests.nodes import SECRET, Client, Worker, running
 
 
@@ -191,3 +195,80 @@ def test_the_base_channel_of_a_stock_process_behind_tls(tls_redis: TlsRedis) -> 
     assert next(messages)["data"]["event"] == "greeting"
     messages.close()
     listener.redis.close()
+
+
+class TlsFront:
+    """TLS before a server that speaks none, as a load balancer does it."""
+
+    def __init__(self, port: int, certificate: Path) -> None:
+        self._target = port
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+        self._loop = asyncio.new_event_loop()
+        self._server = self._loop.run_until_complete(
+            asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
+        )
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_target, to_target = await asyncio.open_connection("127.0.0.1", self._target)
+        await asyncio.gather(_copy(reader, to_target), _copy(from_target, writer))
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._server.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0.1))
+        self._loop.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError, asyncio.CancelledError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.transport.abort()
+
+
+@pytest.mark.rabbitmq
+def test_rabbitmq_behind_tls(
+    folder: Path, shared_rabbit: RabbitServer, redis_url: str, job: str
+) -> None:
+    ours, other = certificate(folder, "front", "localhost"), certificate(folder, "o", "localhost")
+    misnamed = certificate(folder, "other-host", "rabbit.example.org")
+    front, elsewhere = TlsFront(shared_rabbit.port, ours), TlsFront(shared_rabbit.port, misnamed)
+
+    def url(authority: Path, port: int = front.port, more: str = "") -> str:
+        return f"amqps://guest:guest@localhost:{port}//?ssl_ca_certs={authority}{more}"
+
+    for bad in (url(other), url(misnamed, elsewhere.port)):
+        with pytest.raises(ERRORS, match="CERTIFICATE_VERIFY_FAILED"):
+            Link(bad)
+    Link(url(misnamed, elsewhere.port, "&ssl_cert_reqs=none")).close()
+
+    settings = Settings.load(
+        {
+            "message_queue": url(ours),
+            "journal": redis_url,
+            "channel": f"test-{uuid.uuid4().hex}",
+            "secret_key": SECRET,
+        },
+        environ={},
+    )
+    worker = Worker(settings)
+    with running(settings) as node:
+        client = Client(node.url)
+        ack = client.ask("watch", {"job": job, "token": worker.tokens.issue(jobs=job)})
+        assert ack["ok"], ack
+        worker.state(job, "STARTED", current=1)
+        worker.event(job, data="x" * 60_000)
+        worker.state(job, current=2)
+        client.wait(2)
+        assert client.seqs() == [1]
+        client.close()
+    front.close()
+    elsewhere.close()
