@@ -215,14 +215,6 @@ def shared_rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitSe
 
 
 @pytest.fixture
-def lent_rabbit(shared_rabbit: RabbitServer) -> Iterator[RabbitServer]:
-    """The shared one for a test that stops it: it runs again afterwards."""
-    yield shared_rabbit
-    if shared_rabbit.process is None:
-        shared_rabbit.start()
-
-
-@pytest.fixture
 def redis_url(shared_redis: RedisServer) -> str:
     return shared_redis.url
 

@@ -13,17 +13,26 @@ from bridge.message_queue.rabbitmq.publisher import Publisher
 from bridge.message_queue.subscriber import Line
 from bridge.settings import Settings
 from tests.conftest import RabbitServer, RedisServer
+from tests.faults.proxy import Proxy
 from tests.nodes import job
 
 __all__ = ["job"]
 
 
 class Broker:
-    """A real server that carries messages, with somebody who publishes on it."""
+    """A real server that carries messages, with somebody who publishes on it.
 
-    def __init__(self, server: RedisServer | RabbitServer, channel: str) -> None:
+    Args:
+        server: the server; channel: the base channel.
+        wire: before the server, for who listens.
+    """
+
+    def __init__(
+        self, server: RedisServer | RabbitServer, channel: str, wire: Proxy | None = None
+    ) -> None:
         self.server = server
         self.channel = channel
+        self._wire = wire
         self._publisher: Publisher | None = None
         self._made: list[Any] = []
 
@@ -33,7 +42,8 @@ class Broker:
 
     def settings(self, port: int | None = None) -> Settings:
         """Settings of who reaches it, by another port if that is a proxy's."""
-        url = self.server.url.replace(str(self.server.port), str(port or self.server.port))
+        port = port or (self._wire or self.server).port
+        url = self.server.url.replace(str(self.server.port), str(port))
         journal = "redis://127.0.0.1:1/0" if self.by_rabbitmq else None
         return Settings.load(
             {"message_queue": url, "journal": journal, "channel": self.channel}, environ={}
@@ -59,14 +69,19 @@ class Broker:
             assert time.monotonic() < end
         return int(self._publisher.listened_to([channel]))
 
-    def cut_listeners(self) -> None:
-        """Close the connections of those who listen, from the server's side."""
-        if isinstance(self.server, RabbitServer):
-            self.server.control("close_all_connections", "a test")
-            return
-        client = self.server.client
-        client.client_kill_filter(_type="pubsub")
-        client.close()
+    def stop(self) -> None:
+        """Go away, for who listens."""
+        if self._wire is not None:
+            self._wire.cut()
+        elif isinstance(self.server, RedisServer):
+            self.server.stop()
+
+    def start(self) -> None:
+        """Come back, remembering nothing of who listened."""
+        if self._wire is not None:
+            self._wire.heal()
+        else:
+            self.server.start()
 
     def close(self) -> None:
         if self._publisher is not None:
@@ -89,9 +104,13 @@ def broker(request: pytest.FixtureRequest, channel: str) -> Iterator[Broker]:
 
 @pytest.fixture(params=BOTH)
 def own_broker(request: pytest.FixtureRequest, channel: str) -> Iterator[Broker]:
-    """One to be stopped and started at will."""
-    broker = Broker(
-        request.getfixturevalue("own_redis" if request.param == "redis" else "lent_rabbit"), channel
-    )
+    """One that goes and comes. RabbitMQ takes too long for that: it goes by its wire."""
+    if request.param == "redis":
+        yield Broker(request.getfixturevalue("own_redis"), channel)
+        return
+    server: RabbitServer = request.getfixturevalue("shared_rabbit")
+    wire = Proxy(server.port)
+    broker = Broker(server, channel, wire)
     yield broker
     broker.close()
+    wire.close()

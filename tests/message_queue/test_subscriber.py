@@ -169,14 +169,14 @@ def test_back_within_a_second_with_all_channels(
     subscriber, heard = listen(own_broker.line())
     names = [f"{channel}/{number}" for number in range(50)]
     assert all(ticket.wait(5) for ticket in [subscriber.subscribe(name) for name in names])
-    own_broker.server.stop()
+    own_broker.stop()
     wait_until(lambda: heard.lost == 1)
     late = subscriber.subscribe(f"{channel}/late")
     subscriber.unsubscribe(names[0])
     assert not late.wait(0.1)
     assert heard.recovered == 0
 
-    own_broker.server.start()
+    own_broker.start()
     began = time.monotonic()
     wait_until(lambda: heard.recovered == 1)
 
@@ -186,12 +186,12 @@ def test_back_within_a_second_with_all_channels(
 
 
 def test_it_starts_before_the_server(listen: Listen, own_broker: Broker, channel: str) -> None:
-    own_broker.server.stop()
+    own_broker.stop()
     subscriber, heard = listen(own_broker.line())
     ticket = subscriber.subscribe(f"{channel}/room")
     assert not ticket.wait(0.2)
 
-    own_broker.server.start()
+    own_broker.start()
 
     assert ticket.wait(5)
     assert heard.lost == 0
