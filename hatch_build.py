@@ -23,7 +23,7 @@ OLDEST_NODE = 18
 #: Written last by the build, and the only one that names the digest of the sources.
 BUNDLE = "bridge/static/task-progress.js"
 #: What the bundle imports when it is needed, and the build without Socket.IO's client.
-PARTS = ("list", "log", "looks", "peer", "tab")
+PARTS = ("list", "log", "looks", "peer", "tab", "workflow")
 TIMEOUT_SECONDS = 600
 
 
@@ -59,7 +59,7 @@ class WidgetBuildHook(BuildHookInterface[Any]):
             build(widget, find_node())
         if not is_current(bundle, widget):
             raise WidgetBuildError(f"{BUNDLE} does not come from these sources after the build.")
-        build_data["artifacts"] += [f"/{BUNDLE}", f"/{BUNDLE.removesuffix('.js')}.*.js"]
+        build_data["artifacts"].append(f"/{BUNDLE.removesuffix('js')}*")
 
 
 def digest_of_sources(widget: Path) -> str:
@@ -71,8 +71,11 @@ def digest_of_sources(widget: Path) -> str:
     Returns:
         A hexadecimal SHA-256.
     """
-    named = [widget / name for name in ("build.mjs", "package-lock.json", "package.json")]
-    paths = [*named, *(widget / "src").glob("*.js")]
+    named = [
+        widget / name
+        for name in ("build.mjs", "package-lock.json", "package.json", "types/elements.d.ts")
+    ]
+    paths = [*named, *(widget / "src").glob("*.js"), *(widget / "src").glob("*.d.ts")]
     digest = hashlib.sha256()
     for name, path in sorted((path.relative_to(widget).as_posix(), path) for path in paths):
         digest.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
@@ -106,9 +109,16 @@ def build(widget: Path, node: Node) -> None:
     Raises:
         WidgetBuildError: A step failed; carries its output.
     """
-    install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    run([*node.npm, *install], widget, node, "npm could not install the widget's build tools")
+    if not has_tools(widget):
+        install = ["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
+        run([*node.npm, *install], widget, node, "npm could not install the widget's build tools")
     run([node.program, "build.mjs"], widget, node, "esbuild could not bundle the widget")
+
+
+def has_tools(widget: Path) -> bool:
+    """Say whether npm has installed since the lock file was written, perhaps more than this."""
+    installed, lock = widget / "node_modules" / ".package-lock.json", widget / "package-lock.json"
+    return installed.is_file() and installed.stat().st_mtime >= lock.stat().st_mtime
 
 
 def run(command: Sequence[str], widget: Path, node: Node, failure: str) -> None:
@@ -118,8 +128,7 @@ def run(command: Sequence[str], widget: Path, node: Node, failure: str) -> None:
         WidgetBuildError: The step failed or took longer than ten minutes.
     """
     path = os.pathsep.join([str(Path(node.program).parent), os.environ.get("PATH", "")])
-    # Of the caller's NODE_ENV=production, npm would leave the build tools out.
-    environment = {**os.environ, "PATH": path, "NODE_ENV": "development"}
+    environment = {**os.environ, "PATH": path}
     try:
         subprocess.run(
             command,

@@ -23,7 +23,7 @@ from bridge.version import VERSION
 HEARD_SECONDS: Final = 5.0
 _WIDGET: Final = "task-progress"
 #: What the widget loads when a page needs it, and its build without Socket.IO's client.
-_PARTS: Final = frozenset({"list", "log", "looks", "peer", "tab"})
+_PARTS: Final = frozenset({"list", "log", "looks", "peer", "tab", "workflow"})
 _NOT_BUILT: Final = (
     "The widget was not built: install the package with `pip install .`, or run `make build` in a "
     "checkout.\n"

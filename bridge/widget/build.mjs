@@ -4,13 +4,14 @@
  *   task-progress.js         the elements and `watch()`, with socket.io-client
  *   task-progress.peer.js    the same without it, for pages that have it already (and a bundler)
  *   task-progress.<part>.js  what either of them imports when it is needed
+ *   task-progress.d.ts       their types
  *
  * The first line of task-progress.js names the digest of the sources, by which hatch_build.py sees
  * whether all of it is current. So that one is written last.
  */
 
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
@@ -21,8 +22,8 @@ const path = (/** @type {URL} */ url) => fileURLToPath(url);
 
 /** @returns {Promise<string>} the same as `digest_of_sources` of hatch_build.py */
 const digestOfSources = async () => {
-  const modules = (await readdir(new URL("src/", here))).filter((name) => name.endsWith(".js"));
-  const paths = ["build.mjs", "package-lock.json", "package.json", ...modules.map((name) => `src/${name}`)].sort();
+  const modules = (await readdir(new URL("src/", here))).filter((name) => /\.(js|d\.ts)$/.test(name));
+  const paths = ["build.mjs", "package-lock.json", "package.json", "types/elements.d.ts", ...modules.map((name) => `src/${name}`)].sort();
   const hash = createHash("sha256");
   for (const name of paths) hash.update(`${name}\0`).update(await readFile(new URL(name, here))).update("\0");
   return hash.digest("hex");
@@ -54,7 +55,7 @@ const withoutWebTransport = {
 };
 
 /** Parts that are loaded when they are needed, by module. */
-const PARTS = { looks: "src/looks.js", list: "src/list.js", log: "src/log.js", tab: "src/tab.js" };
+const PARTS = { looks: "src/looks.js", list: "src/list.js", log: "src/log.js", tab: "src/tab.js", workflow: "src/workflow.js" };
 
 /** What is imported dynamically is a file beside the importing one. @type {import("esbuild").Plugin} */
 const parts = {
@@ -101,6 +102,8 @@ const bundle = async (source, name, more) => {
 };
 
 await mkdir(out, { recursive: true });
+const types = await Promise.all(["src/records.d.ts", "types/elements.d.ts"].map((name) => readFile(new URL(name, here), "utf8")));
+await writeFile(new URL("task-progress.d.ts", out), types.join("\n"));
 for (const [name, source] of Object.entries(PARTS)) await bundle(source, `task-progress.${name}.js`);
 await bundle("src/index.js", "task-progress.peer.js", { external: ["socket.io-client"] });
 await bundle("src/index.js", "task-progress.js", {

@@ -8,6 +8,7 @@ import { CSS } from "./list.css.js";
 import { ListWatch } from "./list-watch.js";
 import { GROUPS, matching, overall, rowsOf } from "./list-rows.js";
 import { RowFace } from "./list-row-face.js";
+import { languageOf } from "./page-language.js";
 
 export { ListWatch };
 
@@ -207,7 +208,8 @@ export class List {
   #arrange() {
     if (!this.#stale) return;
     const wait = this.#arrangedAt + ARRANGE_MS - performance.now();
-    if (wait > 0) {
+    // The first jobs don't wait: until they are there, it would look as if there were none.
+    if (wait > 0 && this.#rows.length) {
       this.#timer ??= setTimeout(() => {
         this.#timer = undefined;
         this.#drawSoon();
@@ -250,7 +252,7 @@ export class List {
   #drawHeader(words) {
     const { put, mark, number, percent, showBar } = this.#looks;
     const { heading, summary, figure, bar, find, controls, scroller, list } = /** @type {any} */ (this.#at);
-    const locale = this.#host.language;
+    const locale = languageOf(this.#host);
     const { counts, part, total, ended } = this.summary;
     const label = this.#attribute("label") || words.jobs;
     const offline = this.#watch?.online === false;
@@ -420,7 +422,7 @@ export class List {
   /** @param {Row} row @param {import("./words.js").Words} words */
   #situation(row, words) {
     const state = this.states.get(row.key) ?? null;
-    const locale = this.#host.language;
+    const locale = languageOf(this.#host);
     const { number } = this.#looks;
     if (row.type !== "job") return { tone: TONES[/** @type {Group} */ (row.key)], count: number(row.count, locale), display: null, href: "", run: null };
     const ended = state && ["SUCCESS", "FAILURE", "REVOKED"].includes(state.state);

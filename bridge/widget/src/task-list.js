@@ -7,7 +7,6 @@
  */
 
 import { drawNoMore, drawSoon } from "./frames.js";
-import { languageOf } from "./page-language.js";
 import { looksLoaded } from "./task-progress.js";
 import { WIRE } from "./wire.js";
 import { WatchError } from "./watch.js";
@@ -18,6 +17,43 @@ import { WatchError } from "./watch.js";
 /** What changes the watch, not only the looks. */
 const WATCHED = ["user", "root", "jobs", "token", "token-url", "url", "namespace", "limit", "snapshot"];
 
+/**
+ * Many jobs, live.
+ *
+ * @tag task-list
+ *
+ * @attr {string} user        whose jobs
+ * @attr {string} root        or those of which workflow
+ * @attr {string} jobs        or these: ids with spaces between
+ * @attr {string} token       permission to watch them, and maybe to cancel them
+ * @attr {string} token-url   where to get a fresh token
+ * @attr {"groups" | "tree" | "flat"} view
+ * @attr {string} filter      words that must be in what is shown of a job
+ * @attr {string} show        groups to show: running retrying lost waiting failed done cancelled
+ * @attr {"none"} controls    without search and groups
+ * @attr {string} href        address of a job's page, with `{job}` for its id
+ * @attr {string} limit       how many of the newest jobs to ask for at first
+ * @attr {string} snapshot    a JSON array of state records, shown until the server has answered
+ * @attr {string} label       what the list is called
+ * @attr {string} url         the server
+ * @attr {string} namespace   Socket.IO namespace
+ * @attr {string} lang        language of figures
+ *
+ * @csspart list      all of it
+ * @csspart header    name, overall bar, search
+ * @csspart find      search
+ * @csspart chip      button of a group
+ * @csspart scroller  where the rows are
+ * @csspart row       a row; also `job`, `group` or `more`
+ *
+ * @fires change            counts or the overall figure: `{counts, part, total}`
+ * @fires job-selected      a row was chosen: `{job, state}`
+ * @fires filter-changed    somebody searched: `{filter, show}`
+ * @fires cancel-requested  a job's button was pressed; `preventDefault()` stops it
+ * @fires online            the connection is there
+ * @fires offline           the connection is gone
+ * @fires error             the server refused: `{error, message}`
+ */
 export class TaskList extends (globalThis.HTMLElement ?? class {}) {
   static observedAttributes = [...WATCHED, "view", "filter", "show", "href", "label", "lang", "controls"];
 
@@ -65,11 +101,6 @@ export class TaskList extends (globalThis.HTMLElement ?? class {}) {
   set words(value) {
     this.#words = value;
     drawSoon(this.#draw);
-  }
-
-  /** The language of its figures. @returns {string | undefined} */
-  get language() {
-    return languageOf(this);
   }
 
   /**

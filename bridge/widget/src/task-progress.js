@@ -8,6 +8,7 @@ import { drawNoMore, drawSoon } from "./frames.js";
 import { isFinal, isState } from "./job-view.js";
 import { languageOf } from "./page-language.js";
 import { ACTIONS_EVENT, ANY_EVENT, Watch, WatchError } from "./watch.js";
+import { WIRE } from "./wire.js";
 
 /** @typedef {import("./records.js").StateRecord} StateRecord */
 /** @typedef {import("./records.js").Refusal} Refusal */
@@ -29,7 +30,7 @@ export const looksLoaded = () => /** @type {Promise<Looks>} */ (looksToCome);
 const PASSED_ON = ["progress", "success", "failure", "retry", "revoked", "lost", "gap", "online", "offline", "error"];
 
 /** What changes the watch, not only the looks. */
-const WATCHED = ["job", "token", "token-url", "url", "namespace", "log"];
+const WATCHED = ["job", "root", "token", "token-url", "url", "namespace", "log"];
 
 /** What is told beside the page: in its title, its icon, a notification. */
 const TAB = ["page-title", "favicon", "notify"];
@@ -50,6 +51,12 @@ const EVENTS_MOST = 10_000;
  */
 const isNative = (name) => name !== "progress" && (`on${name}` in HTMLElement.prototype || `on${name}` in window);
 
+/** @param {import("./list-watch.js").ListOptions & {root: string}} options */
+const workflow = async (options) => {
+  const { WorkflowWatch } = await import("./workflow.js");
+  return new WorkflowWatch(WIRE, options);
+};
+
 /** @param {string | null} json @returns {unknown} */
 const parsed = (json) => {
   try {
@@ -59,6 +66,78 @@ const parsed = (json) => {
   }
 };
 
+/**
+ * One job, live.
+ *
+ * @tag task-progress
+ *
+ * @attr {string} job         id of the job
+ * @attr {string} root        or of a workflow's first job: all its jobs in one bar
+ * @attr {string} token       permission to watch it, and maybe to cancel it
+ * @attr {string} token-url   where to get a fresh token
+ * @attr {string} label       what the bar is called
+ * @attr {"card" | "bar" | "row" | "ring"} size  how it looks
+ * @attr {boolean} open       the details are open
+ * @attr {string} log         events are listed below it; a number: the last so many
+ * @attr {string} snapshot    a state record as JSON, shown until the server has answered
+ * @attr {boolean} page-title progress in the page's title
+ * @attr {boolean} favicon    progress in the page's icon
+ * @attr {boolean} notify     a notification when the job has ended and nobody looks
+ * @attr {string} url         the server
+ * @attr {string} namespace   Socket.IO namespace
+ * @attr {string} lang        language of figures and units
+ *
+ * @slot label    instead of the label's text
+ * @slot result   shown once the job has succeeded
+ * @slot error    instead of the error's text
+ * @slot actions  beside the cancel button
+ *
+ * @csspart frame     all but the details and the events
+ * @csspart icon      sign of the state
+ * @csspart label     what the bar is called
+ * @csspart attempt   which try it is
+ * @csspart disclose  button of the details
+ * @csspart cancel    button
+ * @csspart bell      button that asks for a notification
+ * @csspart figure    percentage
+ * @csspart bar       the bar, or the ring
+ * @csspart fill      what of the bar is done
+ * @csspart telling   status, stage, message, error in short
+ * @csspart figures   counts, rate, time; or when the next try is
+ * @csspart details   stages and the whole error
+ * @csspart log       the list of events
+ *
+ * @cssprop --task-progress-background
+ * @cssprop --task-progress-border
+ * @cssprop --task-progress-text
+ * @cssprop --task-progress-muted
+ * @cssprop --task-progress-track
+ * @cssprop --task-progress-waiting
+ * @cssprop --task-progress-running
+ * @cssprop --task-progress-retrying
+ * @cssprop --task-progress-success
+ * @cssprop --task-progress-failure
+ * @cssprop --task-progress-lost
+ * @cssprop --task-progress-font        the CSS `font`
+ * @cssprop --task-progress-radius      of the frame's corners
+ * @cssprop --task-progress-bar-height
+ * @cssprop --task-progress-ring        width of the ring
+ * @cssprop --task-progress-log-height
+ * @cssprop --task-progress-glide       how long the bar takes to a new value
+ *
+ * @fires progress          every new state; `detail` is the state record
+ * @fires success           the job has succeeded
+ * @fires failure           the job has failed
+ * @fires retry             the job will be tried again
+ * @fires revoked           the job was cancelled
+ * @fires lost              the job's worker was lost
+ * @fires gap               events are lost: `{from, to}`
+ * @fires bridge:event      every custom event, with its `name`
+ * @fires online            the connection is there
+ * @fires offline           the connection is gone
+ * @fires error             the server refused: `{error, message}`
+ * @fires cancel-requested  the button was pressed; `preventDefault()` stops it
+ */
 export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
   static observedAttributes = [...WATCHED, ...TAB, "label", "lang", "snapshot", "open"];
 
@@ -75,7 +154,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     if (!registry.get(tag)) registry.define(tag, this);
   }
 
-  /** @type {Watch | null} */
+  /** @type {Watch | import("./workflow.js").WorkflowWatch | null} */
   #watch = null;
   /** What is wrong with the attributes. @type {Refusal | null} */
   #fault = null;
@@ -108,6 +187,14 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
   }
   set job(value) {
     this.setAttribute("job", value);
+  }
+
+  /** Id of a workflow's first job: all its jobs in one bar. */
+  get root() {
+    return this.getAttribute("root") ?? "";
+  }
+  set root(value) {
+    this.setAttribute("root", value);
   }
 
   /** Permission for the job. */
@@ -231,7 +318,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     this.#unlogged = [];
     this.#log = null;
     this.#readSnapshot();
-    if (this.job) this.#start();
+    if (this.job || this.root) this.#start();
     this.#showSoon();
   }
 
@@ -241,21 +328,30 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     this.#snapshot = isState(snapshot) && (!this.job || snapshot.job === this.job) ? snapshot : null;
   }
 
-  #start() {
+  async #start() {
+    const options = {
+      token: this.token,
+      tokenUrl: this.tokenUrl || undefined,
+      url: this.getAttribute("url") || undefined,
+      namespace: this.getAttribute("namespace") || undefined,
+    };
     try {
-      this.#watch = new Watch(this.job, {
-        token: this.token,
-        tokenUrl: this.tokenUrl || undefined,
-        url: this.getAttribute("url") || undefined,
-        namespace: this.getAttribute("namespace") || undefined,
-      });
+      if (this.job) this.#follow(new Watch(this.job, options));
+      else this.#follow(await workflow({ ...options, root: this.root }));
     } catch (error) {
       this.#fault = { error: "bad_request", message: String(/** @type {Error} */ (error).message) };
-      return;
+      this.#showSoon();
     }
-    for (const name of PASSED_ON) this.#watch.addEventListener(name, (event) => this.#pass(event));
-    this.#watch.addEventListener(ACTIONS_EVENT, () => this.#showSoon());
-    this.#watch.addEventListener(ANY_EVENT, (event) => this.#passCustom(event));
+  }
+
+  /** @param {Watch | import("./workflow.js").WorkflowWatch} watch */
+  #follow(watch) {
+    // A workflow's code came late: the element may be gone, or be there for another one.
+    if (!this.isConnected || this.#watch) return watch.close();
+    this.#watch = watch;
+    for (const name of PASSED_ON) watch.addEventListener(name, (event) => this.#pass(event));
+    watch.addEventListener(ACTIONS_EVENT, () => this.#showSoon());
+    watch.addEventListener(ANY_EVENT, (event) => this.#passCustom(event));
   }
 
   #stop() {
@@ -383,7 +479,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
       mayCancel: this.#watch?.actions.includes("cancel") ?? false,
       cancelling: this.#cancelling,
       notCancelled: this.#notCancelled,
-      job: this.job || (this.#snapshot?.job ?? ""),
+      job: this.job || this.root || (this.#snapshot?.job ?? ""),
       label: this.label,
       now: Date.now() / 1000,
       locale: languageOf(this),
