@@ -25,6 +25,9 @@ from bridge.settings import Settings
 
 Loop = Callable[[int], None]
 STEPS = 1_000_000
+#: A task of about two seconds: so many steps, each of so much work.
+WHOLE_STEPS = 20_000
+WORK = 1000
 DEAD_QUEUE = "redis://127.0.0.1:1/0"
 
 
@@ -84,6 +87,31 @@ def opener(settings: Settings) -> Callable[[], Progress]:
     return open_progress
 
 
+def busy(steps: int) -> int:
+    """Some pure Python, as a task that computes."""
+    total = 0
+    for number in range(steps):
+        total += number * number % 7
+    return total
+
+
+def slow_down(open_progress: Callable[[], Progress], rounds: int) -> list[float]:
+    """The time of a computing task that tells its progress, to the same without."""
+    found = []
+    for _ in range(rounds):
+        cpu = time.process_time()
+        for _ in range(WHOLE_STEPS):
+            busy(WORK)
+        bare_seconds = time.process_time() - cpu
+        progress = open_progress()
+        cpu = time.process_time()
+        for _ in progress.track(range(WHOLE_STEPS)):
+            busy(WORK)
+        found.append((time.process_time() - cpu) / bare_seconds)
+        progress.finish("SUCCESS")
+    return found
+
+
 def seconds(loop: Loop, steps: int) -> float:
     begun = time.perf_counter()
     loop(steps)
@@ -116,6 +144,7 @@ def run(rounds: int) -> Subject:
             update[f"progress.update, {name}"] = updating(open_progress)
         tracked = measure(track, STEPS, rounds)
         updated = measure(update, STEPS, rounds)
+        slowed = slow_down(opened["queue live"], rounds)
     tell(subject, "A step of a loop, nanoseconds", tracked, "tqdm")
     tell(subject, "One update by hand, nanoseconds", updated, "tqdm's update")
     for name in opened:
@@ -126,6 +155,7 @@ def run(rounds: int) -> Subject:
             )
         ours = [each / 1000 for each in updated[f"progress.update, {name}"]]
         subject.goal(10, f"update(), microseconds, {name}", 1.0, ours)
+    subject.goal(9, "CPU of a computing task that tells its progress, to without", 1.01, slowed)
     return subject
 
 
