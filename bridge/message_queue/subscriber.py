@@ -27,6 +27,8 @@ from bridge.errors import QueueUnavailable
 from bridge.rooms import echo_channel, relay_channel
 
 ECHO_SECONDS: Final = 1.0
+#: Messages that come closer than this to what was read before them wait so long for others.
+GATHER_SECONDS: Final = 0.005
 #: So many echoes in a row that were published but not heard mean that the connection is dead.
 DEAF_ECHOES: Final = 3
 _FIRST_PAUSE: Final = 0.05
@@ -141,6 +143,7 @@ class Subscriber:
         self._threads: list[threading.Thread] = []
         self._unheard = 0
         self._heard_at = 0.0
+        self._read_at = 0.0
 
     @property
     def heard_seconds(self) -> float | None:
@@ -230,6 +233,7 @@ class Subscriber:
                 if self._wake_reader in ready:
                     self._drain_wakes()
                 if link.socket in ready or link.pending():
+                    self._gather()
                     for channel, message in link.receive():
                         self._hear(channel, message)
                 if self._lost and link.settled():
@@ -238,6 +242,13 @@ class Subscriber:
                     self._on_recovered()
                 if self._unheard > DEAF_ECHOES:
                     raise OSError("this node does not hear itself")
+
+    def _gather(self) -> None:
+        """Where much comes, let some more come: to wake up for each message costs the most."""
+        now = time.monotonic()
+        if now - self._read_at < GATHER_SECONDS:
+            time.sleep(GATHER_SECONDS)
+        self._read_at = time.monotonic()
 
     def _obey(self, link: Link) -> None:
         while self._commands:

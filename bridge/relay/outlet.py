@@ -22,8 +22,9 @@ from typing import Any, Final
 
 from engineio.packet import Packet
 
-#: Frames of jobs wait at most so long for others to the same socket, and a twentieth more.
-HOLD_SECONDS: Final = 0.02
+#: Frames of jobs wait so long for others to the same socket, and at most `_GRID_SECONDS` more;
+#: with what the subscriber gathers that makes 25 ms at the most.
+HOLD_SECONDS: Final = 0.015
 _GRID_SECONDS: Final = 0.005
 #: So many writes a second, and at once, a node makes without waiting for more to send.
 FREE_WRITES: Final = 500
@@ -74,11 +75,20 @@ class Outlets:
         """Write a frame to each outlet, or keep it there for a while; returns how many they are."""
         now = time.monotonic()
         before, length, count = now - HOLD_SECONDS, len(frame), 0
+        free = min(_FREE_AT_ONCE, self._free + (now - self._counted_at) * FREE_WRITES)
         for outlet in outlets:
             count += 1
-            if outlet.size or (outlet.written_at > before and not self._is_free(now)):
-                outlet.add(frame)
+            if outlet.size:  # it is stuck, or what waits there is written soon
+                outlet.frames.append(frame)
+                outlet.size += length
                 continue
+            if outlet.written_at > before:
+                if free < 1:
+                    outlet.frames.append(frame)
+                    outlet.size = length
+                    self._hold(outlet)
+                    continue
+                free -= 1
             outlet.written_at = now
             try:
                 sent = outlet.send(frame)
@@ -87,22 +97,13 @@ class Outlets:
             else:
                 if sent != length:
                     outlet.keep(frame[sent:])
+        self._free, self._counted_at = free, now
         return count
 
-    def add(self, outlet: Outlet) -> None:
-        """Have an outlet's frames written when its time has come."""
+    def _hold(self, outlet: Outlet) -> None:
         self._held.append(outlet)
         if not self._holding:
-            self._hold(time.monotonic())
-
-    def _is_free(self, now: float) -> bool:
-        """Whether the node has so little to do that nothing need be saved; counts the write."""
-        self._free = min(_FREE_AT_ONCE, self._free + (now - self._counted_at) * FREE_WRITES)
-        self._counted_at = now
-        if self._free < 1:
-            return False
-        self._free -= 1
-        return True
+            self._wait(time.monotonic())
 
     def _write_held(self) -> None:
         """Write what has waited for long enough. Runs in the event loop, so it must not wait."""
@@ -116,9 +117,9 @@ class Outlets:
                 self._held.append(outlet)
         self._holding = False
         if self._held:
-            self._hold(now)
+            self._wait(now)
 
-    def _hold(self, now: float) -> None:
+    def _wait(self, now: float) -> None:
         self._holding = True
         due = min(outlet.written_at for outlet in self._held) + HOLD_SECONDS
         self._call_later(max(due - now, _GRID_SECONDS), self._write_held)
@@ -135,6 +136,7 @@ class Outlet:
 
     Attributes:
         group: as given.
+        frames: what waits; `Outlets` adds to it.
         send: as given; for `Outlets`, and only while nothing waits.
         size: how many bytes wait.
         stuck: whether the socket takes nothing just now.
@@ -142,7 +144,7 @@ class Outlet:
     """
 
     __slots__ = (
-        "_close", "_closing", "_eio_sid", "_ended", "_frames", "_link", "group", "send", "size",
+        "_close", "_closing", "_eio_sid", "_ended", "_link", "frames", "group", "send", "size",
         "stuck", "written_at",
     )  # fmt: skip
 
@@ -159,20 +161,12 @@ class Outlet:
         self.send = send
         self._close = close
         self._eio_sid = eio_sid
-        self._frames: list[bytes] = []
+        self.frames: list[bytes] = []
         self._closing = False
         self._ended = False
         self.size = 0
         self.stuck = False
         self.written_at = 0.0
-
-    def add(self, frame: bytes) -> None:
-        """Write a frame soon, with others if they come meanwhile."""
-        frames = self._frames
-        frames.append(frame)
-        self.size += len(frame)
-        if len(frames) == 1 and not self.stuck:
-            self.group.add(self)
 
     def is_slow(self) -> bool:
         """Whether so much waits that messages of jobs are better left out."""
@@ -184,7 +178,7 @@ class Outlet:
         """Write a frame now, after those that wait; if the socket takes nothing, keep it."""
         if self._ended:
             return
-        self._frames.append(frame)
+        self.frames.append(frame)
         self.size += len(frame)
         if not self.stuck:
             self.write(time.monotonic())
@@ -194,7 +188,7 @@ class Outlet:
 
     def write(self, now: float) -> None:
         """Write all that waits, without waiting."""
-        if self.stuck or not self._frames:
+        if self.stuck or not self.frames:
             return
         data = self._take()
         self.size = 0
@@ -217,14 +211,14 @@ class Outlet:
     def keep(self, data: bytes) -> None:
         """The socket takes no more just now: a task writes this, and all that comes meanwhile."""
         self.stuck = True
-        self._frames.insert(0, data)
+        self.frames.insert(0, data)
         self.size += len(data)
         self.group.start_task(self._write_patiently)
 
     def end(self) -> None:
         """Give up: whoever reads from the socket learns it, and ends the connection."""
         self._ended = True
-        self._frames.clear()
+        self.frames.clear()
         self.size = sys.maxsize  # so slow that nobody adds anything
         with contextlib.suppress(OSError):
             self._link.shutdown(socket.SHUT_RDWR)
@@ -247,19 +241,19 @@ class Outlet:
 
     def qsize(self) -> int:
         """How many frames wait, as far as that is known."""
-        return len(self._frames)
+        return len(self.frames)
 
     def _take(self) -> bytes:
-        frames, self._frames = self._frames, []
+        frames, self.frames = self.frames, []
         return frames[0] if len(frames) == 1 else b"".join(frames)
 
     def _write_patiently(self) -> None:
         """Write what the socket didn't take at once, and all that comes meanwhile."""
         try:
-            while self._frames:
+            while self.frames:
                 data = self._take()
                 self._link.sendall(data)
-                self.size = sum(map(len, self._frames))
+                self.size = sum(map(len, self.frames))
         except OSError:
             self.end()
         self.stuck = False

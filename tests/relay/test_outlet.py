@@ -234,7 +234,7 @@ def test_a_full_socket_is_slow_and_then_cut_off(loop: Loop, make: Any) -> None:
 
     assert make.cut == ["eio"]
     assert link.closed
-    assert sum(map(len, way._frames)) == 0
+    assert sum(map(len, way.frames)) == 0
 
 
 def test_an_unknown_version_is_not_trusted(
