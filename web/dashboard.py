@@ -21,7 +21,7 @@ from web.throughput import Throughput
 
 #: How many jobs the server looks at for the first paint, and how many of them it draws.
 LOOKED_AT = 200
-DRAWN = 60
+DRAWN = 40
 MOST_AT_ONCE = 500
 NOTHING = JobList([], None)
 

@@ -185,7 +185,7 @@ def test_without_a_script_the_page_shows_the_state_and_searches(
     visitor = visitors(java_script_enabled=False)
     visitor.sign_in("bob")
     page = visitor.visit("/jobs")
-    expect(page.locator("#rows .line")).to_have_count(60)
+    expect(page.locator("#rows .line")).to_have_count(40)
     page.fill("#q", crowd[-3])
     page.press("#q", "Enter")
     expect(page.locator("#rows .line")).to_have_count(1)
