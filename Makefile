@@ -23,7 +23,7 @@ PIP_COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-head
 	$(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test deployments check bench faults soak build lock audit clean env \
+.PHONY: help demo pictures test deployments check bench faults soak build lock audit clean env \
 	check-format check-lint check-types check-layers check-spelling check-widget check-release
 .DELETE_ON_ERROR:
 
@@ -95,6 +95,9 @@ faults: env  ## break everything, for about half an hour; writes docs/reliabilit
 
 soak: env  ## random faults for SECONDS=600; SEED=1234 does the same again
 	@$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+
+pictures: env  ## the README's pictures and its recording, from a demo that runs
+	@$(BIN)/python docs/images/make.py
 
 build: env  ## the wheel and the source archive, in dist/
 	@$(BIN)/python -m build --no-isolation --skip-dependency-check

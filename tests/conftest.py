@@ -219,10 +219,15 @@ def redis_url(shared_redis: RedisServer) -> str:
     return shared_redis.url
 
 
+def chromium_program() -> str | None:
+    """Where Debian's Chromium is."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """One Chromium for all tests; Playwright's synchronous API can be entered only once."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    program = chromium_program()
     if program is None:
         missing("Chromium", "apt-get install chromium")
     with sync_playwright() as playwright:

@@ -14,7 +14,7 @@ ENDS = {
     "SUCCESS": "done",
     "FAILURE": "failed",
     "REVOKED": "cancelled",
-    "RETRY": "failed, to be tried again",
+    "RETRY": "failed",
     "LOST": "its worker was lost",
 }
 #: What is too short to be seen is drawn this wide, in per cent.
@@ -157,9 +157,10 @@ def _run(run: Mapping[str, Any], before: Any, number: int, axis: _Axis, now: flo
     bars.append(axis.bar(GROUP_OF.get(run["state"], "running"), start, end or now))
     took = figures.duration(max(0.0, (end or now) - start))
     how = ENDS.get(run["state"])
+    told = f"{how} after {took}" if how and end else how or f"running for {took}"
     return Lane(
         f"Try {run['attempt'] + 1}" if number == run["attempt"] else f"Run {run['run']}",
-        f"{how} after {took}" if how and end else how or f"running for {took}",
+        f"{told}, to be tried again" if run["state"] == RETRY else told,
         tuple(bars),
     )
 

@@ -165,7 +165,7 @@ def test_the_timeline_of_a_retried_job() -> None:
     found = Timeline.of(record(state="SUCCESS", queued_at=100, ended_at=110, runs=runs), now=500)
     assert [(lane.name, lane.told) for lane in found.lanes] == [
         ("Queue", "waited 2 sec"),
-        ("Try 1", "failed, to be tried again after 2 sec"),
+        ("Try 1", "failed after 2 sec, to be tried again"),
         ("Try 2", "done after 2 sec"),
     ]
     bars = [(bar.kind, bar.start, bar.width) for lane in found.lanes for bar in lane.bars]

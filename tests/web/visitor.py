@@ -28,6 +28,12 @@ COMMAND = "from bridge.cli import main; main(prog_name='bridge')"
 PATIENCE_MS = 20_000
 #: A picture of thousands of rows takes long, and nobody looks at it.
 TOO_HIGH = 4000
+#: What a crowd's jobs do: (task, unit, total).
+TASKS = (
+    ("workers.metronome", "steps", 100),
+    ("workers.import_csv", "B", 5_400_000),
+    ("workers.count_words", "B", 1_260_000),
+)
 WIDGET = "Boolean(customElements.get('task-progress'))"
 
 
@@ -58,13 +64,15 @@ class Demo:
         self, job: str, user: str, queued: float, dice: random.Random
     ) -> Iterator[Publication]:
         state = dice.choices(["SUCCESS", "FAILURE", "REVOKED", "PENDING"], [80, 8, 4, 8])[0]
+        task, unit, total = dice.choice(TASKS)
         fields: dict[str, Any] = {
-            "user": user, "task": "workers.metronome", "queued_at": queued, "queue": "workers",
+            "user": user, "task": task, "queued_at": queued, "queue": "workers", "unit": unit,
         }  # fmt: skip
         if state == "PENDING":
             yield self.worker.state_publication(job, state, **fields)
             return
-        fields |= {"worker": "w@host", "started_at": queued, "current": 5, "total": 5}
+        fields |= {"worker": "w@host", "started_at": queued}
+        fields |= {"current": total, "total": total}
         yield self.worker.state_publication(job, "STARTED", **fields)
         error = {"type": "Hiccup", "message": "as asked"} if state == "FAILURE" else None
         yield self.worker.state_publication(job, state, **fields, ended_at=queued + 1, error=error)
