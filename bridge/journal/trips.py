@@ -12,7 +12,7 @@ from typing import Any
 
 import hiredis
 from redis import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 Command = tuple[Any, ...]
 
@@ -53,10 +53,18 @@ class Trips:
             # Not by the pool, which counts what it makes and refuses the hundredth.
             self._kept = pool.connection_class(**pool.connection_kwargs)
         self._kept.connect()
-        if self._kept.can_read():  # the server has closed it, or said what nobody asked
+        if not _is_quiet(self._kept):
             self._kept.disconnect()
             self._kept.connect()
         return self._kept
+
+
+def _is_quiet(connection: Any) -> bool:
+    """Whether the server has neither closed a connection, nor said what nobody asked."""
+    try:
+        return not connection.can_read()
+    except (RedisError, OSError):
+        return False
 
 
 def _converse(connection: Any, commands: Sequence[Command]) -> list[Any]:

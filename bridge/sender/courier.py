@@ -171,19 +171,21 @@ class Courier:
         """Send what is due, batch by batch."""
         # Before a first state is told, so that no run is ever seen without its lease.
         self._renew_lease()
-        if self._in_flight is None:
+        # What came while an earlier pass failed had woken that one.
+        more = self._in_flight is not None
+        if not more:
             self._in_flight = self._gather()
         while self._in_flight is not None:
             with self._trip():
                 receipts = self._sink.publish(self._in_flight.publications())
             self._came_back()
             refused = self._settle(self._in_flight, receipts)
-            is_full = len(self._in_flight.items) >= BATCH
+            more = more or len(self._in_flight.items) >= BATCH
             self._in_flight = None
             if refused:
                 raise QueueUnavailable(refused)
             # What has come meanwhile has woken the thread for its next pass.
-            self._in_flight = self._gather() if is_full else None
+            self._in_flight, more = self._gather() if more else None, False
         self.calls.make(self._sink)
         self._ask_after()
         self._came_back()
