@@ -112,12 +112,16 @@ class Cell:
             self._settled = True
             return found
 
-    def close(self) -> None:
-        """Leave the stack as it was, and tell the matrix."""
-        self.stack.heal()
+    def leave(self) -> None:
+        """Let all clients of this cell go."""
         for recorder in [r for r in self.stack.recorders if r.job in self._jobs]:
             recorder.close()
             self.stack.recorders.remove(recorder)
+
+    def close(self) -> None:
+        """Leave the stack as it was, and tell the matrix."""
+        self.stack.heal()
+        self.leave()
         for worker in self._workers:
             worker.stop()
         if RESULTS is not None:

@@ -219,8 +219,15 @@ def _never_stored(evidence: Evidence) -> Iterator[str]:
     last = evidence.stored.snapshot["last_seq"] if evidence.stored.snapshot else 0
     gone = max(0, last - len(evidence.stored.events))
     for before, execution in enumerate(evidence.truth.executions, 1):
+        healed = evidence.fault_ended + RECOVERY_SECONDS if evidence.fault_ended else 0.0
+        until = max(execution.ended or 0.0, healed)
         others = evidence.truth.executions[before:]
-        overtaken = any(each.started < (execution.ended or 0) for each in others)
+        # Of two at a time either may be the one that is superseded; and what was held up by a fault
+        # comes too late once the next run has begun.
+        overtaken = any(each.started < until for each in others) or any(
+            (each.ended or until) > execution.started
+            for each in evidence.truth.executions[: before - 1]
+        )
         # What a superseded run says late is refused; what a killed one had not sent is lost.
         if execution.ended is None or overtaken or execution.pid in dead:
             continue

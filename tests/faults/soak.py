@@ -301,7 +301,12 @@ class Soak:
                 continue
             snapshot = each.stored.snapshot or {}
             self.tally.outcomes[str(snapshot.get("state", "unknown to the journal"))] += 1
-            self.tally.breaches += check(each)
+            broken = check(each)
+            if broken:
+                path = self._stack.folder / f"evidence-{each.job}.json"
+                path.write_text(json.dumps(dataclasses.asdict(each), default=list))
+                print(f"evidence: {path}")
+            self.tally.breaches += broken
             for history in each.histories:
                 took = seconds_late(each, history) + RECOVERY_SECONDS
                 self.tally.slowest_recovery = max(self.tally.slowest_recovery, took)
@@ -372,7 +377,8 @@ def main() -> int:
             tally = soak.tally
             print(
                 f"{end - time.monotonic():4.0f} s left, round {tally.rounds}: {tally.jobs} jobs, "
-                f"{tally.messages} messages, {tally.faults.total()} faults", flush=True,
+                f"{tally.messages} messages, {tally.faults.total()} faults, "
+                f"MB {[memory.samples[-1][1] // 10**6 for memory in tally.memories]}", flush=True,
             )  # fmt: skip
         breaches = soak.finish()
         print(soak.tally.report())

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 import uuid
+from typing import Any
 
 import pytest
+import requests
 
 from tests.conftest import wait_until
 from tests.faults.cell import Cell
 from tests.faults.clients import KINDS, NodeLink, RawLink
-from tests.faults.evidence import Memory
+from tests.faults.evidence import Abuse, Memory, Probe
 from tests.faults.stack import resident
+from tests.nodes import Client
 
 pytestmark = [pytest.mark.redis, pytest.mark.e2e, pytest.mark.usefixtures("worker")]
 
@@ -163,3 +166,45 @@ def test_reads_nothing(cell: Cell) -> None:
     cell.settle(job, memories=[held])
     grown = max(size for _, size in held.samples) - held.samples[0][1]
     cell.note = f"{count * 20_000 * 4 / 1e6:.0f} MB unread, the node grew by {grown / 1e6:.0f} MB"
+
+
+@pytest.mark.cell("Client", "a stranger asks, and sends nonsense")
+def test_a_stranger(cell: Cell) -> None:
+    job, other = cell.start("steps", 30), cell.stack.token("another")
+    cell.watch(job, "raw")
+    url, node = cell.stack.url(), cell.stack.nodes[0]
+    stranger = Client(url)
+
+    def asked(event: str, name: str) -> Any:
+        return stranger.ask(event, {"job": name, "token": other})
+
+    def fetched(path: str) -> Any:
+        answer = requests.get(f"{url}/bridge/jobs/{path}", params={"token": other}, timeout=10)
+        return {**answer.json(), "status": answer.status_code}
+
+    probes = [
+        Probe("watch", asked("watch", job.id), asked("watch", "missing")),
+        Probe("cancel", asked("cancel", job.id), asked("cancel", "missing")),
+        Probe("a snapshot by HTTP", fetched(job.id), fetched("missing")),
+    ]
+    abuses = []
+    for nonsense in (None, 7, "x" * 10_000, {"job": ["a"]}, {"jobs": {}}, [[[[[[]]]]]]):
+        answer = stranger.ask("watch", nonsense)
+        told = isinstance(answer, dict) and answer["ok"] is False
+        abuses.append(Abuse(f"a watch of {nonsense!r:.20}", told, node.process.poll() is None))
+    assert stranger.received == []
+    stranger.close()
+    cell.settle(job, probes=probes, abuses=abuses)
+
+
+@pytest.mark.cell("Client", "everybody leaves: no node listens any longer")
+def test_everybody_leaves(cell: Cell) -> None:
+    job = cell.start("steps", 10)
+    for node in (0, 1):
+        cell.watch(job, "raw", node=node)
+    cell.settle(job)
+    with cell.stack.queue.client as client:
+        pattern = f"{cell.stack.channel}/job:*"
+        assert client.pubsub_channels(pattern)
+        cell.leave()
+        wait_until(lambda: not client.pubsub_channels(pattern), what="the last room's end")
