@@ -1,0 +1,31 @@
+"""Round trips on a connection that is kept, and that the server may close at any time."""
+
+from __future__ import annotations
+
+import pytest
+from redis.exceptions import RedisError
+
+from bridge.journal import connect
+from bridge.journal.trips import Trips
+from tests.conftest import RedisServer
+
+pytestmark = pytest.mark.redis
+
+
+def test_a_kept_connection_that_the_server_closed_is_made_anew(own_redis: RedisServer) -> None:
+    client = connect(own_redis.url)
+    trips = Trips(client)
+    assert trips.make([("ECHO", "a"), ("NOSUCHTHING",)])[0] == b"a"
+
+    killer = own_redis.client
+    killer.client_kill_filter(_type="normal", skipme=True)
+    killer.close()
+    assert trips.make([("ECHO", "b")]) == [b"b"]
+
+    own_redis.stop()
+    for _ in range(3):
+        with pytest.raises((RedisError, OSError)):
+            trips.make([("ECHO", "c")])
+    own_redis.start()
+    assert trips.make([("ECHO", "d")]) == [b"d"]
+    client.close()
