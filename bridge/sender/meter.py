@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, SupportsFloat, SupportsIndex, TypeVar
 
 from bridge.errors import JobCancelled, StageError
 from bridge.records import FAILURE, MAX_NAME_CHARS, PROGRESS, SUCCESS, StageRecord, shorten
+from bridge.sender.tally import Tally
 
 if TYPE_CHECKING:
     from bridge.sender.progress import Progress
@@ -51,11 +52,15 @@ class Meter:
         progress: the job's progress that this is a part of; None for that progress itself.
     """
 
-    __slots__ = ("_children", "_current", "_progress", "_settled", "_total", "_used")
+    __slots__ = (
+        "_children", "_current", "_progress", "_settled", "_tallied", "_tally", "_total", "_used",
+    )  # fmt: skip
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress: Progress = progress if progress is not None else self  # type: ignore[assignment]
         self._current: Number | None = None
+        self._tally: Tally | None = None
+        self._tallied = 0
         self._total: Number | None = None
         self._children: list[Stage] = []
         self._used = 0.0
@@ -64,6 +69,10 @@ class Meter:
     @property
     def current(self) -> Number | None:
         """Units done, None before the first is counted."""
+        if self._tally is not None:
+            count = self._tally.count()
+            if count != self._tallied:  # else what `update` has said since stands
+                return count
         return self._current
 
     @property
@@ -89,7 +98,7 @@ class Meter:
             TypeError, ValueError: a figure is not a finite number of at most 2^53.
         """
         progress = self._progress
-        if progress.cancel_requested:
+        if progress._cancel_requested:
             raise JobCancelled(progress.job)
         if total is not None:
             if total.__class__ is not int or not _MIN_FIGURE <= total <= MAX_FIGURE:
@@ -101,6 +110,8 @@ class Meter:
             if self._current is None:
                 self._count_from(current)
             self._current = current
+            if self._tally is not None:
+                self._tallied = self._tally.count()
         if message is not None:
             progress.message = message
 
@@ -111,7 +122,7 @@ class Meter:
             JobCancelled: somebody cancelled the job.
             TypeError, ValueError: `n` is not a finite number.
         """
-        self.update((self._current or 0) + check_number("n", n))
+        self.update((self.current or 0) + check_number("n", n))
 
     def track(
         self, iterable: Iterable[T], total: Number | None = None, description: str | None = None
@@ -133,7 +144,12 @@ class Meter:
         self._count_from(0)
         if description is not None:
             self._progress.message = description
-        return self._steps(iterable)
+        if not Tally.fits(iterable):
+            self._tally = None
+            return self._steps(iterable)
+        self._tallied = 0
+        self._tally = Tally(self._progress.flag)
+        return self._tally.over(iterable)
 
     def stage(self, name: str, weight: float | None = None) -> Stage:
         """Open a part of this work, as a context manager.
@@ -168,9 +184,9 @@ class Meter:
     @property
     def fraction(self) -> float:
         """How much of this work is done, from 0 to 1, its stages by their weights."""
-        own = 0.0
-        if self._total and self._current:
-            own = min(1.0, max(0.0, self._current / self._total))
+        own, current = 0.0, self.current
+        if self._total and current:
+            own = min(1.0, max(0.0, current / self._total))
         return min(1.0, own * max(0.0, 1.0 - self._used) + self._staged())
 
     def _count_from(self, current: Number) -> None:
@@ -193,7 +209,7 @@ class Meter:
             yield item
             count += 1
             self._current = count
-            if progress.cancel_requested:
+            if progress._cancel_requested:
                 raise JobCancelled(progress.job)
 
 
@@ -232,7 +248,7 @@ class Stage(Meter):
         """How the stage stands in a state record."""
         return {
             "name": self._name,
-            "current": self._current or 0,
+            "current": self.current or 0,
             "total": self._total,
             "weight": self._weight,
             "state": self._state,

@@ -30,6 +30,7 @@ from bridge.records import (
 from bridge.sender.estimate import Estimator
 from bridge.sender.meter import MAX_STAGES, Meter, Number, Stage
 from bridge.sender.run import Run
+from bridge.sender.tally import Flag
 
 #: All of a job's `meta` as JSON takes at most this many bytes.
 MAX_META_BYTES: Final = 4096
@@ -87,9 +88,9 @@ class Progress(Meter):
     """
 
     __slots__ = (
-        "_estimator", "_limit", "_message", "_meta", "_send_event", "_stages", "_told_end", "_unit",
-        "cancel_requested", "ended_at", "error", "keep_result", "next_at", "raised", "result",
-        "returned", "run", "state",
+        "_cancel_requested", "_estimator", "_limit", "_message", "_meta", "_send_event", "_stages",
+        "_told_end", "_unit", "ended_at", "error", "flag", "keep_result", "next_at", "raised",
+        "result", "returned", "run", "state",
     )  # fmt: skip
 
     def __init__(
@@ -107,7 +108,8 @@ class Progress(Meter):
         self._unit = unit
         self.keep_result = keep_result
         self.state = STARTED
-        self.cancel_requested = False
+        self._cancel_requested = False
+        self.flag = Flag(run.job)
         self.result: Any = None
         self.error: ErrorRecord | None = None
         self.next_at: float | None = None
@@ -130,7 +132,18 @@ class Progress(Meter):
     @property
     def cancelled(self) -> bool:
         """Whether somebody asked to cancel the job; the next step will raise `JobCancelled`."""
-        return self.cancel_requested
+        return self._cancel_requested
+
+    @property
+    def cancel_requested(self) -> bool:
+        """The same; the sender thread sets it."""
+        return self._cancel_requested
+
+    @cancel_requested.setter
+    def cancel_requested(self, value: bool) -> None:
+        self._cancel_requested = value
+        if value:
+            self.flag.lower()
 
     @property
     def unit(self) -> str | None:
@@ -192,7 +205,7 @@ class Progress(Meter):
 
     def add_stage(self, stage: Stage) -> None:
         """Take a stage into the list that travels; see `Meter.stage`."""
-        if not self._stages and self._current is None:
+        if not self._stages and self.current is None:
             self.counting_begins(0)
         self._stages.append(stage)
         if len(self._stages) > MAX_STAGES:
@@ -244,8 +257,8 @@ class Progress(Meter):
     def sample(self) -> tuple[object, ...]:
         """What would make the next record differ from the last; cheap, for the sender thread."""
         return (
-            self.state, self._current, self._total, self._message, self._meta.version,
-            tuple((stage._current, stage._total, stage.state) for stage in tuple(self._stages)),
+            self.state, self.current, self._total, self._message, self._meta.version,
+            tuple((stage.current, stage._total, stage.state) for stage in tuple(self._stages)),
         )  # fmt: skip
 
     def record(self, at: float) -> dict[str, Any]:
@@ -284,16 +297,16 @@ class Progress(Meter):
     def _figures(self) -> tuple[Number | None, Number | None, str | None]:
         """The overall figure: in the task's own unit where it counts one, else in per cent."""
         if not self._used:
-            return self._current, self._total, self._unit
+            return self.current, self._total, self._unit
         if self._total is None:
             return round(100 * self.fraction, 2), 100, "%"
-        if self._current is None:
+        if self.current is None:
             return _like(self.fraction * self._total, self._total), self._total, self._unit
         own_share = 1.0 - self._used
         if own_share <= 1e-9:
             return _like(self.fraction * self._total, self._total), self._total, self._unit
         whole = self._total / own_share
-        done = self._current + self._staged() * whole
+        done = self.current + self._staged() * whole
         return _like(done, self._total), _like(whole, self._total), self._unit
 
     def _event(self, name: str, data: Any) -> None:

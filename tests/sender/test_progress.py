@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -311,3 +313,75 @@ def test_the_open_progress_is_the_current_one(progress: Progress) -> None:
     assert current_progress() is progress
     leave(token)
     assert current_progress() is not progress
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter])
+def test_a_loop_is_counted_exactly_however_it_ends(kind: Any) -> None:
+    """Lists and the like are counted in C, whatever else in Python: one rule for both."""
+
+    def loop(end: Any) -> tuple[Progress, list[Any]]:
+        progress, seen = Progress(Run(job="job")), []
+        with suppress(ZeroDivisionError):
+            for item in progress.track(kind(range(5)), total=5):
+                seen.append((item, progress.current))
+                if item == 3 and end == "break":
+                    break
+                if item == 3 and end == "raise":
+                    raise ZeroDivisionError
+        return progress, seen
+
+    progress, seen = loop("whole")
+    assert seen == [(n, n) for n in range(5)]
+    assert progress.current == 5
+    for end in ("break", "raise"):
+        progress, seen = loop(end)
+        assert len(seen) == 4
+        assert progress.current == 3
+    progress.update(50)
+    assert progress.current == 50
+    assert list(progress.track(kind([]))) == []
+    assert progress.current == 0
+
+
+@pytest.mark.parametrize("kind", [list, iter])
+def test_update_within_a_loop_stands_until_the_next_step(kind: Any) -> None:
+    progress = Progress(Run(job="job"))
+    seen = []
+    for item in progress.track(kind("abc")):
+        seen.append(progress.current)
+        if item == "b":
+            progress.update(40)
+            progress.advance(2)
+            seen.append(progress.current)
+    assert seen == [0, 1, 42, 2]
+    assert progress.current == 3
+
+
+@pytest.mark.parametrize("kind", [list, iter])
+def test_a_cancel_stops_each_loop_at_its_next_step(kind: Any) -> None:
+    progress = Progress(Run(job="job"))
+    stage = progress.stage("part")
+    seen = []
+
+    def loop() -> None:
+        for outer in progress.track(kind(range(9))):
+            for inner in stage.track(kind(range(9))):
+                seen.append((outer, inner))
+                progress.cancel_requested = inner == 2
+
+    with pytest.raises(JobCancelled):
+        loop()
+
+    assert seen == [(0, 0), (0, 1), (0, 2)]
+    assert (stage.current, progress.current) == (3, 0)
+
+
+def test_what_can_fail_is_not_counted_one_too_low() -> None:
+    def failing() -> Iterator[int]:
+        yield from range(3)
+        raise ZeroDivisionError
+
+    progress = Progress(Run(job="job"))
+    with pytest.raises(ZeroDivisionError):
+        list(progress.track(failing()))
+    assert progress.current == 3
