@@ -42,15 +42,17 @@ def _revs_rise(evidence: Evidence) -> Found:
     contents: dict[int, Any] = {}
     numbered: dict[int, int] = {}
     for history in evidence.histories:
-        last: Counter[int] = Counter()
+        # States and events apart, for a client that fell behind is told the newest state anew.
+        last: Counter[tuple[int, bool]] = Counter()
         for entry in history.entries:
             if entry.what == "connect":
-                last[entry.link] = 0
+                last[entry.link, True] = last[entry.link, False] = 0
             if entry.what == "live" and entry.data.get("rev") is not None:
-                rev = entry.data["rev"]
-                if rev <= last[entry.link] and history.ordered:
-                    yield history.client, f"{entry.name} {rev} came after {last[entry.link]}"
-                last[entry.link] = rev
+                rev, is_state = entry.data["rev"], entry.name == "progress"
+                before = last[entry.link, is_state]
+                if rev < before + (not is_state) and history.ordered:
+                    yield history.client, f"{entry.name} {rev} came after {before}"
+                last[entry.link, is_state] = rev
         for name, message in _messages(history):
             content = _content(name, message)
             if contents.setdefault(message["rev"], content) != content:

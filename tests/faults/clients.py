@@ -336,7 +336,7 @@ class NodeLink:
 
     def ask(self, request: dict[str, Any], tag: Any) -> None:
         assert self.process.stdin is not None
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # it may have been closed meanwhile
             self.process.stdin.write(json.dumps({"tag": tag, "watch": request}) + "\n")
             self.process.stdin.flush()
 

@@ -81,6 +81,7 @@ class Proxy:
     def close(self) -> None:
         """Break all connections and end."""
         self._do(self._cut)
+        self._do(self._finish)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
@@ -128,6 +129,12 @@ class Proxy:
             self._server.close()
             self._server = None
         await self._drop()
+
+    async def _finish(self) -> None:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _half_close(self) -> None:
         for link in list(self._links):

@@ -307,7 +307,7 @@ class Soak:
                 path.write_text(json.dumps(dataclasses.asdict(each), default=list))
                 print(f"evidence: {path}")
             self.tally.breaches += broken
-            for history in each.histories:
+            for history in (h for h in each.histories if h.state is not None):
                 took = seconds_late(each, history) + RECOVERY_SECONDS
                 self.tally.slowest_recovery = max(self.tally.slowest_recovery, took)
         now = time.monotonic()

@@ -27,6 +27,7 @@ import pytest
 from celery import Celery
 
 from bridge import Job, submit
+from bridge.errors import QueueUnavailable
 from bridge.journal import RedisJournal, connect
 from bridge.settings import Settings
 from bridge.tokens import Tokens
@@ -284,10 +285,16 @@ class Stack:
         return ledger.read(self.ledger)
 
     def stored(self, job: str) -> Stored:
-        """What the journal has of a job."""
+        """What the journal has of a job; it may be slow just now, or away."""
         snapshot, events, since = None, [], 0
+        end = time.monotonic() + 20
         while True:
-            (reading,) = self.journal.read([(job, since)])
+            try:
+                (reading,) = self.journal.read([(job, since)])
+            except QueueUnavailable:
+                if time.monotonic() > end:
+                    raise
+                continue
             snapshot = reading.snapshot
             if not reading.events:
                 return Stored(snapshot, events)
