@@ -13,6 +13,7 @@ import { isFinal } from "./job-view.js";
 /**
  * @typedef {object} Situation
  * @property {StateRecord | null} state
+ * @property {number | null} [part]      0 to 1, where it is not what the state's count says
  * @property {boolean | null} online     null: first connection under way
  * @property {Refusal | null} refusal    final
  * @property {boolean} mayCancel
@@ -101,7 +102,7 @@ const RESULT_CHARS = 200;
  */
 export const display = (situation, words) => {
   const { state, locale } = situation;
-  const part = knownPart(state);
+  const part = situation.part ?? knownPart(state);
   const tone = toneOf(situation);
   const offline = tone === "offline";
   const underWay = tone === "running";
@@ -174,20 +175,21 @@ const resultOf = (result, locale) =>
   typeof result === "number" ? format.number(result, locale) : typeof result === "string" ? result.slice(0, RESULT_CHARS) : "";
 
 /**
- * @param {import("./records.js").Stage} stage
+ * @param {import("./records.js").Stage & {unit?: string | null}} stage  a workflow's jobs have units of their own
  * @param {string} unit of the job
  * @param {Words} words
  * @param {string | undefined} locale
  * @returns {StageDisplay}
  */
-const stageDisplay = ({ name, current, total, state }, unit, words, locale) => {
+const stageDisplay = (stage, unit, words, locale) => {
+  const { name, current, total, state, unit: own = unit } = stage;
   const tone = state === "SUCCESS" ? "success" : state === "FAILURE" ? "failure" : "running";
   return {
     name: text(name),
     tone,
     status: words[tone === "running" ? "PROGRESS" : /** @type {"SUCCESS" | "FAILURE"} */ (state)],
     part: tone === "success" ? 1 : format.fraction(current, total),
-    amount: format.counts(current, total, unit === "%" ? "" : unit, words.ofTotal, locale),
+    amount: format.counts(current, total, own === "%" ? "" : text(own), words.ofTotal, locale),
   };
 };
 
@@ -264,7 +266,7 @@ const timeOf = (state, underWay, words, locale) => {
  * @param {string} task
  * @returns {string} "Import csv"
  */
-const taskLabel = (task) => {
+export const taskLabel = (task) => {
   const name = task.split(".").at(-1)?.replaceAll("_", " ").trim() ?? "";
   return name.charAt(0).toUpperCase() + name.slice(1);
 };

@@ -68,15 +68,15 @@ export const CSS = `
 .telling { flex: 1 1 0; min-inline-size: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .status { font-weight: 600; color: var(--_tone); }
 [data-tone="revoked"] .status, [data-tone="idle"] .status { color: var(--_text); }
-.telling > :not(.status, .fault):not(:empty)::before { content: " · "; }
-.telling > :empty { display: none; }
+.telling > :not(.status, .fault)::before { content: " · "; }
+.telling > :is(:empty, :has(> span:empty)) { display: none; }
 .figures { flex: none; max-inline-size: 62%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .figures:empty { display: none; }
 .outcome { display: none; flex: none; max-inline-size: 50%; }
 [data-tone="success"] .outcome.given { display: block; }
 .fault { color: var(--_failure); }
 /* A text has its own direction, whatever the page's is. */
-.label, .status, .stage, .message, .brief, .hint, .fault, .figures { unicode-bidi: plaintext; }
+.label, .status, .telling > span > span, .brief, .fault, .figures { unicode-bidi: plaintext; }
 
 @container (inline-size < 26rem) {
   .cancel { inline-size: 1.75rem; padding: 0; }
@@ -202,8 +202,17 @@ export const CSS = `
 :host([size="ring"]) .head { grid-row: 2; font-size: 0.875rem; }
 :host([size="ring"]) .line { grid-row: 3; margin-block-start: -0.3125rem; font-size: 0.75rem; line-height: 1.125rem; }
 
-.details { padding: 0.75rem 1rem 0.25rem; font-size: 0.8125rem; }
-:host(:is([size="bar"], [size="row"])) .details { padding-inline: 0; }
+.frame:has(+ .details:not([hidden])) { border-end-start-radius: 0; border-end-end-radius: 0; }
+.details {
+  padding: 0.875rem 1rem;
+  font-size: 0.8125rem;
+  background: var(--_background);
+  border: 1px solid var(--_border);
+  border-block-start: 0;
+  border-end-start-radius: var(--task-progress-radius, 0.625rem);
+  border-end-end-radius: var(--task-progress-radius, 0.625rem);
+}
+:host(:is([size="bar"], [size="row"])) .details { padding: 0.5rem 0; background: none; border: 0; }
 :host([size="ring"]) .details { display: none; }
 .stages { display: grid; gap: 0.375rem; margin: 0; padding: 0; list-style: none; }
 .stages li {

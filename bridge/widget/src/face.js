@@ -76,11 +76,10 @@ const build = () => {
         "div",
         "telling",
         make("span", "status"),
-        make("span", "stage"),
-        make("span", "message"),
+        // Text within text: each has its own direction, and the dot before it that of the line.
+        ...["hint", "stage", "message"].map((name) => make("span", name, make("span", ""))),
         make("span", "brief", slot("error", make("span", ""))),
-        make("span", "hint"),
-        make("span", "answer"),
+        make("span", "answer", make("span", "")),
         make("span", "fault"),
       ),
       make("span", "figures"),
@@ -149,12 +148,12 @@ export class Face {
     this.#bell = this.#find(".bell");
     this.#bar = this.#find(".bar");
     this.#status = this.#find(".status");
-    this.#stage = this.#find(".stage");
-    this.#message = this.#find(".message");
+    this.#stage = this.#find(".stage > span");
+    this.#message = this.#find(".message > span");
     this.#brief = this.#find(".brief");
     this.#briefText = this.#find(".brief span");
-    this.#hint = this.#find(".hint");
-    this.#result = this.#find(".answer");
+    this.#hint = this.#find(".hint > span");
+    this.#result = this.#find(".answer > span");
     this.#fault = this.#find(".fault");
     this.#figures = this.#find(".figures");
     this.#details = this.#find(".details");

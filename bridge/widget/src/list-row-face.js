@@ -50,12 +50,12 @@ export class RowFace {
     const link = make("a", "link");
     const name = this.#cell("name", link, label, fold);
     const status = make("span", "status");
-    const more = make("span", "more");
+    const more = make("span", "");
     const bar = newBar();
     const figure = this.#cell("figure");
     const cancel = make("button", "cancel", newIcon("cross"));
     cancel.type = "button";
-    const what = this.#cell("what", status, more);
+    const what = this.#cell("what", status, make("span", "more", more));
     this.element.append(sign, name, what, this.#cell("gauge", bar), figure, this.#cell("act", cancel));
     this.#at = { sign, icon: sign.firstChild, fold, label, link, status, more, what, bar, figure, cancel };
   }

@@ -44,7 +44,7 @@ export const groupOf = ({ state }) => GROUP_OF.get(state) ?? "waiting";
 const bornAt = ({ queued_at, started_at, rev }) => Number(queued_at ?? started_at ?? rev / 1e6) || 0;
 
 /** @param {StateRecord} a @param {StateRecord} b @returns {number} the older one first; a tie stays as it was decided */
-const byAge = (a, b) => bornAt(a) - bornAt(b) || (a.job < b.job ? -1 : 1);
+export const byAge = (a, b) => bornAt(a) - bornAt(b) || (a.job < b.job ? -1 : 1);
 
 /**
  * What all of them come to.

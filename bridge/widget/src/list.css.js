@@ -52,7 +52,8 @@ header { flex: none; padding: 0.75rem 1rem; border-block-end: 1px solid var(--_b
   inset-block-start: 0;
   box-sizing: border-box;
   display: grid;
-  grid-template: 100% / calc(1.125rem + var(--_indent, 0) * 1.25rem) minmax(6rem, 1fr) minmax(0, 1.4fr) minmax(3rem, 7rem) 3rem 1.75rem;
+  --_step: calc(var(--_indent, 0) * 1.25rem);
+  grid-template: 100% / minmax(8rem, 1.2fr) minmax(0, 1.4fr) minmax(3rem, 7rem) 3rem 1.75rem;
   gap: 0.75rem;
   align-items: center;
   block-size: 2.5rem;
@@ -65,7 +66,9 @@ header { flex: none; padding: 0.75rem 1rem; border-block-end: 1px solid var(--_b
 .row .icon { inline-size: 1.125rem; block-size: 1.125rem; }
 .row[data-tone="running"] .sign.spinning .icon { animation: turn 1.4s linear infinite; }
 @keyframes turn { to { transform: rotate(1turn); } }
-.sign { display: grid; place-items: center end; }
+.row.job > :is(.sign, .name) { grid-area: 1 / 1; }
+.sign { display: grid; place-items: center; justify-self: start; margin-inline-start: var(--_step); }
+.row.job > .name { padding-inline-start: calc(var(--_step) + 1.875rem); }
 .name, .what { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .name { display: flex; align-items: center; gap: 0.25rem; font-size: 0.875rem; }
 .name > :is(a, span) { overflow: hidden; text-overflow: ellipsis; color: inherit; text-decoration: none; unicode-bidi: plaintext; }
@@ -74,8 +77,8 @@ header { flex: none; padding: 0.75rem 1rem; border-block-end: 1px solid var(--_b
 .what { font-size: 0.8125rem; color: var(--_muted); }
 .status { font-weight: 600; color: var(--_tone); }
 [data-tone="revoked"] .status { color: var(--_text); }
-.what > .more:not(:empty)::before { content: " · "; }
-.what > span { unicode-bidi: plaintext; }
+.what > .more:has(> :not(:empty))::before { content: " · "; }
+.status, .more > span, .summary, .heading { unicode-bidi: plaintext; }
 .row .figure { font-size: 0.8125rem; font-weight: 500; }
 .row .cancel { inline-size: 1.75rem; padding: 0; border-color: transparent; }
 .row .cancel .icon { color: var(--_muted); inline-size: 1rem; block-size: 1rem; }
@@ -96,12 +99,13 @@ header { flex: none; padding: 0.75rem 1rem; border-block-end: 1px solid var(--_b
 .scroller:has(.empty:not([hidden])) { min-block-size: 9rem; }
 
 @container (inline-size < 34rem) {
-  .row.job { grid-template: 1.375rem 1.125rem / calc(1.125rem + var(--_indent, 0) * 0.75rem) minmax(0, 1fr) auto auto; align-content: center; gap: 0 0.625rem; block-size: 3.25rem; }
+  .row.job { --_step: calc(var(--_indent, 0) * 0.75rem); grid-template: 1.375rem 1.125rem / minmax(0, 1fr) auto auto; align-content: center; gap: 0 0.625rem; block-size: 3.25rem; }
   .row:is(.group, .more) { block-size: 3.25rem; }
   .row.job > :is(.sign, .figure, .act) { grid-row: 1 / -1; }
-  .row.job > .figure { grid-column: 3; min-inline-size: 0; }
-  .row.job > .act { grid-column: 4; inline-size: 1.75rem; }
-  .row.job > .what { grid-area: 2 / 2; }
+  .row.job > .sign { grid-column: 1; }
+  .row.job > .figure { grid-column: 2; min-inline-size: 0; }
+  .row.job > .act { grid-column: 3; inline-size: 1.75rem; }
+  .row.job > .what { grid-area: 2 / 1; padding-inline-start: calc(var(--_step) + 1.875rem); }
   .row.job > .gauge { position: absolute; inset-inline: 0; inset-block-end: 0; }
   .row.job .bar { block-size: 2px; border-radius: 0; }
   .title { flex-wrap: wrap; row-gap: 0; }

@@ -474,6 +474,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
   #situation() {
     return {
       state: this.state,
+      part: /** @type {import("./workflow.js").WorkflowWatch | null} */ (this.#watch)?.part,
       online: this.#watch?.online ?? null,
       refusal: this.#watch?.refusal ?? this.#fault,
       mayCancel: this.#watch?.actions.includes("cancel") ?? false,

@@ -4,8 +4,9 @@
  * @module
  */
 
+import { taskLabel } from "./display.js";
+import { byAge, overall } from "./list-rows.js";
 import { ListWatch } from "./list-watch.js";
-import { overall } from "./list-rows.js";
 
 /** @typedef {import("./records.js").StateRecord} StateRecord */
 /** @typedef {import("./records.js").Stage} Stage */
@@ -28,7 +29,7 @@ const STAGE_STATES = { SUCCESS: "SUCCESS", FAILURE: "FAILURE", REVOKED: "FAILURE
 export const summed = (states, root) => {
   if (!states.size) return null;
   const all = [...states.values()];
-  const { part, total, ended, counts } = overall(all);
+  const { total, ended, counts } = overall(all);
   const over = ended === total;
   const failed = all.find(({ state }) => state === "FAILURE");
   const begun = all.map(({ started_at }) => started_at).filter((at) => typeof at === "number");
@@ -39,17 +40,17 @@ export const summed = (states, root) => {
     rev: Math.max(...all.map(({ rev }) => rev)),
     run: 1,
     state: over ? (failed ? "FAILURE" : counts.cancelled ? "REVOKED" : "SUCCESS") : counts.waiting === total ? "PENDING" : "PROGRESS",
-    current: Math.round((part ?? 0) * 10_000) / 100,
-    total: 100,
-    unit: "%",
-    message: `${ended}/${total}`,
+    current: ended,
+    total,
+    unit: "jobs",
     error: over ? (failed?.error ?? null) : null,
     started_at: begun.length ? Math.min(...begun) : null,
     ended_at: over && ends.length ? Math.max(...ends) : null,
-    stages: all.filter(({ job }) => job !== root || total === 1).slice(0, MOST_STAGES).map((state) => ({
-      name: state.task?.split(".").at(-1)?.replaceAll("_", " ") ?? state.job,
+    stages: all.filter(({ job }) => job !== root || total === 1).sort(byAge).slice(0, MOST_STAGES).map((state) => ({
+      name: taskLabel(state.task ?? "") || state.job,
       current: state.current ?? null,
       total: state.total ?? null,
+      unit: state.unit ?? null,
       weight: 1,
       state: STAGE_STATES[state.state] ?? "PROGRESS",
     })),
@@ -59,6 +60,8 @@ export const summed = (states, root) => {
 export class WorkflowWatch extends EventTarget {
   /** @type {StateRecord | null} */
   state = null;
+  /** How far all jobs are together, 0 to 1. @type {number | null} */
+  part = null;
   /** Whom to stop, its jobs say; not the whole. @type {readonly string[]} */
   actions = [];
   #list;
@@ -96,6 +99,7 @@ export class WorkflowWatch extends EventTarget {
     this.#timer = undefined;
     const before = this.state?.state;
     this.state = summed(this.#list.jobs, this.#root);
+    this.part = overall(this.#list.jobs.values()).part;
     this.#tell("progress", this.state);
     const outcome = { SUCCESS: "success", FAILURE: "failure", REVOKED: "revoked" }[String(this.state?.state)];
     if (outcome && this.state?.state !== before) this.#tell(outcome, this.state);
