@@ -261,7 +261,10 @@ class RedisJournal:
 
     def ping(self) -> None:
         """See `Journal.ping`."""
-        self._ask(self._client.ping)
+        # On the connection that serves, for another one may well be sound.
+        (reply,) = self._ask(lambda: self._trips.make([("PING",)]))
+        if isinstance(reply, Exception):
+            raise QueueUnavailable(f"the journal refuses: {reply}") from reply
 
     def _publish_call(self, p: Publication) -> _Call:
         keys = [

@@ -6,6 +6,7 @@ that a publish is. Here a connection is kept, by whoever comes first; others tak
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +29,7 @@ class Trips:
         self._client = client
         self._lock = threading.Lock()
         self._kept: Any = None
+        self._process = 0
 
     def make(self, commands: Sequence[Command]) -> list[Any]:
         """Return the replies; a refusal of the server is one, as an exception.
@@ -48,7 +50,9 @@ class Trips:
             pool.release(connection)
 
     def _own(self) -> Any:
-        if self._kept is None:
+        if self._kept is None or self._process != os.getpid():
+            # After a fork the old one is the parent's.
+            self._process = os.getpid()
             pool: Any = self._client.connection_pool
             # Not by the pool, which counts what it makes and refuses the hundredth.
             self._kept = pool.connection_class(**pool.connection_kwargs)
