@@ -5,20 +5,25 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from importlib import metadata
 from importlib.resources import files
 from typing import Final
 
 import click
 from redis.exceptions import RedisError
 
-from bridge.errors import SettingsError
-from bridge.journal import connect
+from bridge.cli.doctor_node import look_at
+from bridge.cli.finding import Finding
+from bridge.errors import QueueUnavailable, SettingsError
+from bridge.journal import RedisJournal, connect
 from bridge.message_queue.rabbitmq.link import ERRORS, Link
 from bridge.settings import SECRET_HINT, Settings, hide_credentials
+from bridge.version import VERSION
 
 OLDEST_REDIS: Final = (6, 2)
 OLDEST_RABBITMQ: Final = (3, 8)
+#: From this gunicorn on there is no eventlet worker.
+NO_EVENTLET: Final = (26,)
 #: A secret of fewer characters, or of fewer different ones, may be guessed.
 STRONG_SECRET_CHARS: Final = 32
 DIFFERENT_CHARS: Final = 8
@@ -29,30 +34,14 @@ _MODE_PACKAGES: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        good: whether it is as it should be.
-        what: what was looked at, with what was found.
-        fix: what to do; empty where all is well.
-        needed: whether the setup can't work without it.
-    """
-
-    good: bool
-    what: str
-    fix: str = ""
-    needed: bool = True
-
-
 @click.command()
-def doctor() -> None:
+@click.option("--url", help="A node, or what stands before the nodes, e.g. https://example.org.")
+def doctor(url: str | None) -> None:
     """Look for what is wrong with the settings and the servers, and tell the fix.
 
     The exit status is 1 if anything is.
     """
-    findings = list(examine())
+    findings = [*examine(), *(look_at(url.rstrip("/")) if url else ())]
     for finding in findings:
         mark = "ok   " if finding.good else "wrong" if finding.needed else "note "
         click.echo(f"{mark} {finding.what}")
@@ -74,7 +63,9 @@ def examine() -> Iterator[Finding]:
     yield _queue(settings)
     if settings.journal_url != settings.message_queue:
         yield _server("journal", settings.journal_url)
+    yield _versions(settings)
     yield _async_mode(settings)
+    yield from _servers(settings)
     yield _widget()
     yield from _extras()
 
@@ -133,6 +124,36 @@ def _server(name: str, url: str) -> Finding:
         client.close()
     fix = f"Redis {OLDEST_REDIS[0]}.{OLDEST_REDIS[1]} or newer is needed, or any Valkey"
     return Finding(_version(version) >= OLDEST_REDIS, f"{what}: answers, version {version}", fix)
+
+
+def _versions(settings: Settings) -> Finding:
+    """Look which versions use the channel: nodes, and workers while they run jobs."""
+    client = connect(settings.journal_url)
+    try:
+        others = sorted({*RedisJournal(client, settings).announce(VERSION)} - {VERSION})
+    except QueueUnavailable as error:
+        return Finding(False, f"versions on the channel: {error}", "make the journal reachable")
+    finally:
+        client.close()
+    fix = f"run {VERSION} everywhere, or give each version a BRIDGE_CHANNEL of its own"
+    what = f"versions on channel {settings.channel}: {', '.join([VERSION, *others])}"
+    return Finding(not others, what, fix)
+
+
+def _servers(settings: Settings) -> Iterator[Finding]:
+    """Tell of gunicorn, if it is here, which of its workers fits the async mode."""
+    if not _is_installed("gunicorn"):
+        return
+    number = metadata.version("gunicorn")
+    good = settings.async_mode != "eventlet" or _version(number) < NO_EVENTLET
+    worker = {"threading": "gthread --threads 100"}.get(settings.async_mode, settings.async_mode)
+    fix = "serve by `bridge serve`, or install 'gunicorn<26', or set BRIDGE_ASYNC_MODE=gevent"
+    what = (
+        f"gunicorn {number}: gunicorn -k {worker} -w 1"
+        if good
+        else (f"gunicorn {number} has no eventlet worker")
+    )
+    yield Finding(good, what, fix, needed=False)
 
 
 def _async_mode(settings: Settings) -> Finding:

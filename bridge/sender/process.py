@@ -45,6 +45,16 @@ def settings_of(app: Celery | None = None) -> Settings:
     return found
 
 
+def settings_for(task: Any) -> Settings:
+    """Return the settings for something that is to be started.
+
+    Args:
+        task: a task, a signature, or a task's name. Outside a Flask app with a `Bridge`, the
+            settings are those of its own Celery app, which need not be the current one.
+    """
+    return _settings_of_flask() or settings_of(getattr(task, "app", None))
+
+
 def _settings_of_flask() -> Settings | None:
     flask: Any = sys.modules.get("flask")
     if flask is None or not flask.has_app_context():

@@ -15,7 +15,7 @@ from bridge.records import FAILURE
 from bridge.rooms import check_job_id, check_user_id
 from bridge.sender.lane import AmendedSource, FixedSource
 from bridge.sender.lifecycle import pending_record
-from bridge.sender.process import outbox_of, settings_of
+from bridge.sender.process import outbox_of, settings_for, settings_of
 from bridge.sender.progress import describe_error
 from bridge.sender.run import HEADER
 from bridge.settings import Settings
@@ -75,7 +75,7 @@ def submit(
     """
     name = _name_of(task)
     _check_sid(sid)
-    settings = settings_of()
+    settings = settings_for(task)
     job = check_job_id(options.pop("task_id", None) or str(uuid.uuid4()))
     owner = None if user is None else check_user_id(user)
     token = _token(settings, job, actions)

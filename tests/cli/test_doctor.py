@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from bridge.cli import main
-from tests.conftest import RabbitServer, free_port
+from bridge.rooms import versions_key
+from bridge.version import VERSION
+from tests.conftest import RabbitServer, RedisServer, free_port
 from tests.nodes import SECRET
 
 
@@ -24,8 +27,8 @@ def _healthy(monkeypatch: pytest.MonkeyPatch, redis_url: str, tmp_path: Path) ->
     monkeypatch.setattr("bridge.cli.doctor.files", lambda _: tmp_path)
 
 
-def run() -> Result:
-    return CliRunner().invoke(main, ["doctor"])
+def run(*options: str) -> Result:
+    return CliRunner().invoke(main, ["doctor", *options])
 
 
 def test_a_healthy_setup() -> None:
@@ -130,3 +133,28 @@ def test_rabbitmq_and_its_journal(
     assert done.exit_code == 1
     assert "wrong message queue amqp://***@127.0.0.1" in done.output
     assert "hidden-word" not in done.output
+
+
+def test_another_version_on_the_channel(
+    monkeypatch: pytest.MonkeyPatch, shared_redis: RedisServer, channel: str
+) -> None:
+    monkeypatch.setenv("BRIDGE_CHANNEL", channel)
+    client = shared_redis.client
+    client.hset(versions_key(channel), "9.9.9", round(time.time()))
+    client.close()
+    done = run()
+    assert done.exit_code == 1
+    assert f"wrong versions on channel {channel}: {VERSION}, 9.9.9" in done.output
+
+
+def test_gunicorn_and_the_async_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "has no eventlet worker" in run().output
+    monkeypatch.setenv("BRIDGE_ASYNC_MODE", "gevent")
+    assert "gunicorn -k gevent -w 1" in run().output
+
+
+def test_a_node_that_does_not_answer() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    done = run("--url", url)
+    assert done.exit_code == 1
+    assert f"wrong node at {url}" in done.output

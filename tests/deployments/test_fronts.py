@@ -11,6 +11,7 @@ import requests
 from playwright.sync_api import Browser, expect
 from requests.adapters import HTTPAdapter
 
+from bridge.cli.doctor_node import look_at
 from bridge.settings import Settings
 from tests.conftest import wait_until
 from tests.deployments.fronts import Front, front
@@ -179,6 +180,16 @@ def requests_of(one: Node, two: Node) -> str:
     """Which of two nodes has the client: nginx logs a WebSocket only when it has ended."""
     text = requests.get(f"{two.url}/metrics", timeout=10).text
     return (two if "celery_bridge_connections 1.0" in text else one).url.removeprefix("http://")
+
+
+@pytest.mark.parametrize(("variant", "sticky"), [("single", False), ("cookie", True)])
+def test_the_doctor_tells_whether_it_is_sticky(
+    variant: str, sticky: bool, nodes: list[Node], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with front(variant, nodes, tmp_path_factory) as at:
+        findings = list(look_at(at.url))
+    assert [each.good for each in findings] == [True, True, True, True, sticky], findings
+    assert findings[-1].fix.startswith("make the proxy sticky")
 
 
 @pytest.mark.browser
