@@ -95,7 +95,7 @@ def facts(record: dict[str, Any], now: float) -> list[tuple[str, str, float | No
     found: list[tuple[str, Any, float | None]] = [
         ("Queued", clock(queued), queued),
         ("Started", clock(first), first),
-        ("Ended", clock(ended), ended),
+        ("Ended", clock(ended) if record["state"] in FINAL else "", ended),
         ("Waited", figures.duration(first - queued) if queued and first else "", None),
         ("Last run took" if ended else "Running for", figures.duration(took), None),
         ("Tries", str(record["attempt"] + 1), None),
@@ -119,9 +119,14 @@ def told(value: Any, depth: int = 4) -> str:
     if isinstance(value, dict | list):
         if not depth:
             return "…"
-        pairs = value.items() if isinstance(value, dict) else [("", each) for each in value]
-        parts = [f"{sendable(name)} {told(each, depth - 1)}".strip() for name, each in pairs]
+        named = value.items() if isinstance(value, dict) else map(_named, value)
+        parts = [f"{told(name, depth - 1)} {told(each, depth - 1)}".strip() for name, each in named]
         return " · ".join(parts)[:2000]
     if isinstance(value, float) or (isinstance(value, int) and abs(value) < figures.MOST):
         return str(value) if isinstance(value, bool) else f"{value:,}"
     return "" if value is None else sendable(str(value)[:2000])
+
+
+def _named(value: Any) -> tuple[Any, Any]:
+    """A list of pairs, such as words and their counts, reads as an object would."""
+    return (value[0], value[1]) if isinstance(value, list) and len(value) == 2 else ("", value)

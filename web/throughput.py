@@ -42,4 +42,4 @@ class Throughput:
     def told(self) -> str:
         """The same in words."""
         total, last = sum(self.counts), self.counts[-1]
-        return f"{total:,} ended in {MINUTES} minutes, {last:,} in the last one"
+        return f"{total:,} ended in {MINUTES} minutes, {last:,} in the last minute"

@@ -19,6 +19,11 @@ ENDS = {
 }
 #: What is too short to be seen is drawn this wide, in per cent.
 LEAST = 0.6
+#: Between two ticks, in seconds.
+STEPS = (
+    *(scale * digit for scale in (0.001, 0.01, 0.1, 1) for digit in (1, 2, 5)),
+    *(10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400),
+)
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,11 @@ class Timeline:
 
     Attributes:
         lanes: the wait in the queue and each run, in order.
-        ticks: what stands below the axis, evenly spaced.
+        ticks: what stands below the axis: (where, in per cent; what).
     """
 
     lanes: tuple[Lane, ...]
-    ticks: tuple[str, ...]
+    ticks: tuple[tuple[float, str], ...]
 
     @classmethod
     def of(cls, record: Mapping[str, Any], now: float) -> Timeline:
@@ -83,8 +88,7 @@ class Timeline:
             lanes.append(_run(run, before, number, axis, now))
         if record["state"] == RETRY and record["next_at"] and runs:
             lanes.append(_next_try(record, runs[-1], axis, now))
-        ticks = tuple(figures.duration(axis.length * part) for part in (0, 0.25, 0.5, 0.75, 1))
-        return cls(tuple(lane for lane in lanes if lane.bars), ticks)
+        return cls(tuple(lane for lane in lanes if lane.bars), axis.ticks)
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,16 @@ class _Axis:
     def length(self) -> float:
         return self.end - self.begin
 
+    @property
+    def ticks(self) -> tuple[tuple[float, str], ...]:
+        """Round lengths of time, at the most six."""
+        step = next((each for each in STEPS if self.length / each <= 5), self.length)
+        count = int(self.length / step + 1e-9)
+        return tuple(
+            (round(number * step / self.length * 100, 2), figures.duration(number * step))
+            for number in range(count + 1)
+        )
+
     def bar(self, kind: str, start: float, end: float) -> Bar:
         left = min(100 - LEAST, max(0.0, (start - self.begin) / self.length * 100))
         right = min(100.0, (end - self.begin) / self.length * 100)
@@ -166,6 +180,7 @@ def _run(run: Mapping[str, Any], before: Any, number: int, axis: _Axis, now: flo
 
 
 def _next_try(record: Mapping[str, Any], last: Mapping[str, Any], axis: _Axis, now: float) -> Lane:
-    left = figures.duration(max(0.0, record["next_at"] - now))
+    left = record["next_at"] - now
     since = last.get("ended_at") or now
-    return Lane("Next try", f"in {left}", (axis.bar("next", since, record["next_at"]),))
+    told = f"in {figures.duration(left)}" if left >= 1 else "any moment"
+    return Lane("Next try", told, (axis.bar("next", since, record["next_at"]),))

@@ -160,7 +160,7 @@ def test_throughput_counts_ends_by_the_minute() -> None:
     ends = [now, now - 59, now - 61, now - 60 * MINUTES - 1, now + 5, None]
     found = Throughput.of(({"ended_at": end} for end in ends), now)
     assert found.counts == (0,) * (MINUTES - 2) + (1, 2)
-    assert found.told == "3 ended in 30 minutes, 2 in the last one"
+    assert found.told == "3 ended in 30 minutes, 2 in the last minute"
     assert len(found.bars) == MINUTES
 
 

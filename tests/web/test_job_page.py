@@ -11,6 +11,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from web.job_page import facts, told
+from web.sound import sound
 from web.timeline import Timeline, stages_of
 from web.workflow import tree_of
 
@@ -170,7 +172,27 @@ def test_the_timeline_of_a_retried_job() -> None:
     ]
     bars = [(bar.kind, bar.start, bar.width) for lane in found.lanes for bar in lane.bars]
     assert bars == [("queued", 0, 20), ("retrying", 20, 20), ("pause", 40, 40), ("done", 80, 20)]
-    assert (found.ticks[0], found.ticks[-1]) == ("0 sec", "10 sec")
+    assert found.ticks == tuple((n * 20, f"{n * 2} sec") for n in range(6))
+
+
+@pytest.mark.parametrize("seconds", [0.003, 0.7, 4.4, 15, 59, 61, 3000, 90_000, 1e7])
+def test_ticks_are_round_and_few(seconds: float) -> None:
+    ticks = Timeline.of(record(state="SUCCESS", queued_at=100, ended_at=100 + seconds), 0).ticks
+    assert 2 <= len(ticks) <= 6
+    assert ticks[0] == (0, "0 sec")
+    assert len({tick for _, tick in ticks}) == len(ticks)
+
+
+def test_a_retry_that_waits_has_not_ended() -> None:
+    known = sound({"state": "RETRY", "started_at": 100, "ended_at": 101, "next_at": 100.5})
+    assert "Ended" not in [name for name, _, _ in facts(known, 101)]
+    known["runs"] = [run(1, 100, 101, "RETRY")]
+    assert Timeline.of(known, 101).lanes[-1].told == "any moment"
+
+
+def test_pairs_are_told_as_pairs() -> None:
+    assert told({"top": [["the", 164_706], ["same", 5]]}) == "top the 164,706 · same 5"
+    assert told([1, [2, 3, 4]]) == "1 · 2 · 3 · 4"
 
 
 def test_the_timeline_of_a_job_that_waits_for_its_next_try() -> None:

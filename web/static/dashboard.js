@@ -78,7 +78,7 @@ const show = () => {
     const group = chip.dataset.group;
     const count = group ? (groups[group] ?? 0) : found;
     put(chip, ".count", `${plain(count)}${complete ? "" : "+"}`);
-    chip.hidden = Boolean(group) && !count && filter.group !== group;
+    chip.parentElement.hidden = Boolean(group) && !count && filter.group !== group;
     chip.href = filter.address(group);
     if (filter.group === group) chip.setAttribute("aria-current", "true");
     else chip.removeAttribute("aria-current");

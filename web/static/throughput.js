@@ -19,7 +19,7 @@ export const drawThroughput = (figure, records, now) => {
     bar.setAttribute("y", (HEIGHT - height).toFixed(2));
   });
   const total = counts.reduce((sum, count) => sum + count, 0);
-  const said = `${plain(total)} ended in ${MINUTES} minutes, ${plain(counts.at(-1))} in the last one`;
+  const said = `${plain(total)} ended in ${MINUTES} minutes, ${plain(counts.at(-1))} in the last minute`;
   const caption = figure.querySelector("figcaption");
   if (caption.textContent !== said) caption.textContent = said;
 };
