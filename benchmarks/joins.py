@@ -64,10 +64,12 @@ def run(rounds: int) -> Subject:
         subject.goal(
             5, f"joins a second, {mode}, to stock", 1.0, ratios(ours["rate"], peer["rate"]),
             at_least=True,
+            note="ours check a token and the pace, subscribe, and read the journal; see CPU a join",
         )  # fmt: skip
         subject.goal(
-            5, f"memory of an idle watcher, {mode}, to stock", 0.8, ratios(ours["kB"], peer["kB"])
-        )
+            5, f"memory of an idle watcher, {mode}, to stock", 0.8, ratios(ours["kB"], peer["kB"]),
+            note="one task of the server and its stack remain: it would take reading in the hub",
+        )  # fmt: skip
     subject.goal(
         5, f"watchers that wait on one node ({many['rate']:.0f} joins/s, {many['kB']:.1f} kB each)",
         MANY, [MANY], at_least=True,

@@ -64,7 +64,7 @@ def lines_of(subject: Subject) -> list[str]:
     for title, head, rows in subject.tables:
         lines += [f"### {title}", "", *grid(head, rows), ""]
     for goal in subject.goals:
-        lines.append(f"- {' | '.join(goal_row(subject, goal)[:5])} {goal.note}")
+        lines.append(f"- {' | '.join(goal_row(subject, goal)[:5])}")
     return [*lines, "", *subject.notes, ""]
 
 
@@ -75,7 +75,7 @@ def goal_row(subject: Subject, goal: Goal) -> list[str]:
         figure += f" ({_figure(goal.low)} to {_figure(goal.high)})"
     return [
         str(goal.number), goal.text, f"{sign} {goal.limit:g}", figure,
-        "met" if goal.met else "**missed**", subject.name, goal.note,
+        "met" if goal.met else "**missed**", subject.name, "" if goal.met else goal.note,
     ]  # fmt: skip
 
 

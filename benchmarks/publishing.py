@@ -168,6 +168,10 @@ def run(rounds: int) -> Subject:
         10, "update_state's time, to update()'s", 500, ratios(states["wall"], updates),
         at_least=True,
     )  # fmt: skip
-    subject.goal(11, "CPU of one publish, to stock emit's", 1.2, ratios(ours["cpu"], stock["cpu"]))
+    subject.goal(
+        11, "CPU of one publish, to stock emit's", 1.2, ratios(ours["cpu"], stock["cpu"]),
+        note="a stock emit encodes a dict that is ready; here a record of 33 fields and its run's "
+        "line are made, compared, encoded, and the receipt noted. It would take these in C",
+    )  # fmt: skip
     subject.goal(11, "seconds until a job that is watched tells at RATE_WATCHED", 1.0, paces)
     return subject

@@ -22,7 +22,7 @@ class Goal:
         limit: the bound.
         measured: the median; low, high: its range over the rounds.
         at_least: whether `limit` is a lower bound.
-        note: a reason, where it is missed, and what it would take.
+        note: why it is missed, where it is, and what it would take.
     """
 
     number: int

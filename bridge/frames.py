@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _FRAME_HEAD: Final = re.compile(
     rb"v1 ([A-Za-z0-9_.:@=+-]{1,200}) (\d{1,16}) (\d{1,16}) (\d{1,16}) (state|event) (\d{1,9})"
@@ -12,8 +11,7 @@ _FRAME_HEAD: Final = re.compile(
 _MAX_HEAD_BYTES: Final = 320
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One message of a job on the message queue, its packet still encoded.
 
     Attributes:
