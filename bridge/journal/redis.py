@@ -63,11 +63,12 @@ EVENT_BYTES_A_READ: Final = 1_048_576
 #: The keys and the arguments of one run of a script.
 _Call = tuple[Sequence[str], Sequence[Any]]
 _OF_THE_SERVER = (
-    AuthenticationError, AuthorizationError, NoPermissionError, OutOfMemoryError, ReadOnlyError,
+    AuthenticationError, AuthorizationError, NoPermissionError, NoScriptError, OutOfMemoryError,
+    ReadOnlyError,
 )  # fmt: skip
 _SERVER_WORDS: Final = (
     "OOM", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY", "NOPERM", "NOAUTH",
-    "CLUSTERDOWN", "NOSCRIPT",
+    "CLUSTERDOWN",
 )  # fmt: skip
 
 
@@ -301,12 +302,18 @@ class RedisJournal:
         return replies
 
     def _run(self, script: _Script, calls: Sequence[_Call]) -> list[Any]:
-        """Run one script many times in one round trip; load it where the server forgot it."""
+        """Run one script many times in one round trip; load it where the server forgot it.
+
+        A `NoScriptError` remains where the server forgot it between two calls and another process
+        loaded it again: what comes after is stored already, so this would be taken for a repeat.
+        """
         replies = self._pipeline(script, calls)
-        if any(isinstance(reply, NoScriptError) for reply in replies):
+        forgotten = [isinstance(reply, NoScriptError) for reply in replies]
+        if any(forgotten):
             self._ask(lambda: [self._client.script_load(each.text) for each in _SCRIPTS])
-            # In order and all of them: those that were stored are answered as repeats.
-            replies = self._pipeline(script, calls)
+            first = forgotten.index(True)
+            if script is not _PUBLISH or all(forgotten[first:]):
+                replies[first:] = self._pipeline(script, calls[first:])
         return replies
 
     def _pipeline(self, script: _Script, calls: Sequence[_Call]) -> list[Any]:

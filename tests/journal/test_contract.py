@@ -12,6 +12,7 @@ from typing import Any
 import fakeredis
 import pytest
 from redis import Redis
+from redis.exceptions import NoScriptError
 
 from bridge.errors import QueueUnavailable
 from bridge.frames import Frame
@@ -515,6 +516,25 @@ def test_a_flushed_script_cache_is_filled_again(settings: Settings, redis_url: s
     assert sender.publish(sender.event(run))[0].status == OK
     assert sender.events() == [1]
     client.close()
+
+
+def test_what_the_server_forgot_between_two_calls_is_refused_for_now_and_no_repeat(
+    journal: RedisJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = Sender(journal)
+    run = sender.run()
+    sender.publish(sender.state(run, STARTED))
+    pipeline = journal._pipeline
+
+    def forget(script: Any, calls: Any) -> list[Any]:
+        """The script is flushed before the first call, and loaded by somebody before the next."""
+        monkeypatch.setattr(journal, "_pipeline", pipeline)
+        return [NoScriptError("No matching script. Please use EVAL."), *pipeline(script, calls[1:])]
+
+    monkeypatch.setattr(journal, "_pipeline", forget)
+    refused, stored = sender.publish(sender.event(run), sender.event(run))
+    assert (refused.status, stored.status, stored.seq) == ("again", OK, 1)
+    assert sender.publish(sender.event(run))[0].seq == 2
 
 
 @pytest.mark.redis
