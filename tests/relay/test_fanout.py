@@ -85,6 +85,10 @@ class Raw:
         self._thread.start()
 
     def close(self) -> None:
+        self._leave()
+        self._http.close()
+
+    def _leave(self) -> None:
         if self._polling:
             self._polling = False
             self._post("1")  # ends the poll, too
