@@ -424,7 +424,8 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     }
     tab ??= await import("./tab.js");
     await looksToCome;
-    if (!looks || !this.isConnected) return;
+    // Before the first state nothing is told: a job that had ended by then is no news.
+    if (!looks || !this.isConnected || !this.state) return;
     const { part, figure, label, status } = looks.display(this.#situation(), this.#sentences());
     tab.report(this, {
       part, figure, label, status,
