@@ -154,7 +154,8 @@ def _ends_are_true(evidence: Evidence) -> Found:
 def seconds_late(evidence: Evidence, history: History) -> float:
     """How long after it should a client showed the end; up to 5 s before that is in time, < 0."""
     ends = [each.ended for each in evidence.truth.executions if each.ended is not None]
-    deaths = [death.at + evidence.lease + DEATH_SECONDS for death in evidence.deaths]
+    told = evidence.lease + DEATH_SECONDS + evidence.lost_final
+    deaths = [death.at + told for death in evidence.deaths]
     first_ask = min((e.at for e in history.entries if e.what == "ask"), default=0.0)
     due = max([evidence.fault_ended or 0.0, first_ask, *ends, *deaths])
     final = history.state

@@ -129,6 +129,7 @@ class Evidence:
         fault_ended: when the last fault was over; None: there was none.
         finals: states in which the job may end, where the truth can't tell (a killed worker).
         lease: LEASE, in seconds.
+        lost_final: so many seconds after its worker's death a job may still come back.
         deaths: which worker processes died.
         silences: when no worker reached the queue, or heard from it: (from, until). Nobody can tell
             that from a death, if it is longer than the lease.
@@ -147,6 +148,7 @@ class Evidence:
     fault_ended: float | None = None
     finals: frozenset[str] = frozenset()
     lease: float = 2.0
+    lost_final: float = 0.0
     deaths: list[Death] = field(default_factory=list)
     silences: list[tuple[float, float]] = field(default_factory=list)
     journal_lost: bool = False

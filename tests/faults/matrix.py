@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-COLUMNS = ("Worker", "Queue", "Web node", "Client", "Time", "Load")
+COLUMNS = ("Worker", "Queue", "Queue (RabbitMQ)", "Web node", "Client", "Time", "Load")
 BEGIN, END = "<!-- the matrix begins -->", "<!-- the matrix ends -->"
 _PACKAGES = ("celery", "redis", "python-socketio", "Flask-SocketIO", "eventlet")
 

@@ -285,7 +285,11 @@ class Soak:
 
     def _evidence(self, job: Job, truths: dict[str, Truth], healed: float) -> Evidence:
         found = self._stack.evidence(
-            job, truths, fault_ended=healed, journal_lost=self._journal_lost
+            job,
+            truths,
+            fault_ended=healed,
+            journal_lost=self._journal_lost,
+            lost_final=LOST_FINAL,
         )
         found.finals = possible_finals(found.truth, found.deaths)
         return found
