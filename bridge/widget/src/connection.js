@@ -9,7 +9,7 @@
  */
 
 import { Manager } from "socket.io-client";
-import { backoffMs } from "./backoff.js";
+import { backoffMs, MOST_MS } from "./backoff.js";
 
 /** `more`: there is more to be asked for; `loaded`: there is not. @typedef {import("./job-view.js").Effect | {type: "more" | "loaded"}} Effect */
 /** @typedef {import("./records.js").Reading} Reading */
@@ -63,7 +63,8 @@ import { backoffMs } from "./backoff.js";
  */
 
 const ACK_TIMEOUT_MS = 10_000;
-const CONNECT_TIMEOUT_MS = 10_000;
+/** A connection whose packets vanish is tried anew so soon that the truth is there within 5 s of their return. */
+const CONNECT_TIMEOUT_MS = 4_000;
 /** As many as a client may watch. */
 const BATCH = 200;
 const BATCH_MS = 5;
@@ -90,6 +91,12 @@ export const roomKey = (kind, id) => `${kind} ${id}`;
 
 /** @type {Map<string, Connection>} */
 const connections = new Map();
+
+// The browser knows better than any timer: the network is back, or a sleeping page is looked at again.
+const listen = (/** @type {string} */ name, /** @type {(connection: Connection) => void} */ tell) =>
+  globalThis.addEventListener?.(name, () => connections.forEach(tell));
+listen("online", (connection) => connection.comeBack(true));
+for (const name of ["pageshow", "visibilitychange", "focus"]) listen(name, (connection) => connection.comeBack());
 
 /**
  * The page's one connection to a namespace of a server.
@@ -133,7 +140,7 @@ export class Connection {
       autoConnect: false,
       timeout: CONNECT_TIMEOUT_MS,
       reconnectionDelay: 500,
-      reconnectionDelayMax: 10_000,
+      reconnectionDelayMax: MOST_MS,
     });
     this.#socket = manager.socket(namespace, {});
     this.#socket.on("connect", () => this.#connected());
@@ -176,6 +183,19 @@ export class Connection {
     if (!watchers?.delete(watcher) || watchers.size) return;
     this.#watched.delete(watcher.key);
     setTimeout(() => this.#leave(watcher), LINGER_MS);
+  }
+
+  /**
+   * Tries to connect at once instead of at the next try that is due.
+   *
+   * @param {boolean} [anew] also where it seems connected: what was sent meanwhile may be lost unnoticed
+   */
+  comeBack(anew = false) {
+    if (!this.#watched.size || this.#online === null || (this.#online && !anew)) return;
+    clearTimeout(this.#returnTimer);
+    this.#tellLine(false);
+    this.#socket.disconnect();
+    this.#socket.connect();
   }
 
   /** @returns {[Watcher, Standing][]} */

@@ -51,6 +51,23 @@ describe("each state", { skip: missing }, () => {
     on.server = await serve(port);
   });
 
+  it("comes back at once when the browser does, also over a line that only seems to stand", async () => {
+    on.server.state("a", { state: "PROGRESS", current: 1, total: 4 });
+    const { page } = await on.visit(element("a"));
+    await shows(page, "a", "25%");
+    const asked = () => on.server.requests.filter(([kind]) => kind === "watch").length;
+    const before = asked();
+    await page.evaluate(() => dispatchEvent(new Event("focus")));
+    assert.equal(on.server.connections, 1, "a line that stands is left alone");
+    await page.evaluate(() => dispatchEvent(new Event("online")));
+    await until(() => asked() === before + 1, "it asks again");
+    await page.context().setOffline(true);
+    on.server.state("a", { state: "SUCCESS", current: 4, total: 4 });
+    await page.context().setOffline(false);
+    await shows(page, "a", "Done");
+    await until(() => on.server.connections === 1, "one connection");
+  });
+
   const LOOKS = {
     light: { media: { colorScheme: "light" } }, dark: { media: { colorScheme: "dark" } },
     phone: { media: { colorScheme: "light" }, width: 320 }, forced: { media: { forcedColors: "active" }, width: 320 },
