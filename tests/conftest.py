@@ -154,6 +154,8 @@ class RabbitServer:
         self.names = subprocess.Popen(
             [_program("epmd")], env=self.environ, stdout=subprocess.DEVNULL
         )
+        names = int(self.environ["ERL_EPMD_PORT"])
+        wait_until(lambda: _is_open(names), what="epmd")
         self.start()
 
     @property
@@ -198,6 +200,11 @@ class RabbitServer:
         except (OSError, AMQPError, OperationalError):
             return False
         return True
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _program(name: str, folder: str | None = None) -> str:
