@@ -1,9 +1,9 @@
 """The base channel on a web node: python-socketio's own manager, reached and reconnected our way.
 
 A server that the bridge makes speaks stock JSON on the base channel, so that any external
-``SocketIO(message_queue=, channel=)`` process emits through it. Of the stock manager only the
-connecting is replaced: every URL of the settings works, and it is back within about a second. And
-what is malformed is dropped and counted before the stock code sees it, which would log a traceback.
+``SocketIO(message_queue=, channel=)`` process emits through it. Of the stock manager the
+connecting is replaced: every URL of the settings works, and it is back within about a second. What
+is malformed is dropped and counted before the stock code sees it, which would log a traceback.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from socketio import RedisManager
 
 from bridge.journal import connect
+from bridge.message_queue.roster import Roster
 
 _FIRST_PAUSE: Final = 0.05
 _LAST_PAUSE: Final = 1.0
@@ -39,7 +40,7 @@ _FIELDS: Final[Mapping[str, tuple[type, ...]]] = {
 }
 
 
-class StockManager(RedisManager):  # type: ignore[misc]  # python-socketio has no types
+class StockManager(Roster, RedisManager):  # type: ignore[misc]  # python-socketio has no types
     """A client manager that works with stock ones on the same channel.
 
     Args:

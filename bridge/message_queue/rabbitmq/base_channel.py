@@ -14,10 +14,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from socketio import PubSubManager
-
 from bridge.message_queue.rabbitmq.link import ERRORS, Link, body_of
 from bridge.message_queue.rabbitmq.publisher import Publisher, base_exchange
+from bridge.message_queue.roster import Roster
 from bridge.message_queue.stock import parse
 
 _FIRST_PAUSE: Final = 0.05
@@ -28,7 +27,7 @@ _jitter: Final = random.Random()
 _log = logging.getLogger(__name__)
 
 
-class RabbitManager(PubSubManager):  # type: ignore[misc]  # python-socketio has no types
+class RabbitManager(Roster):
     """A client manager that works with stock ones (``KombuManager``) on the same channel.
 
     Args:
