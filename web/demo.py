@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
-from flask import Blueprint, current_app, jsonify, redirect, request, url_for
+from flask import Blueprint, current_app, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -60,17 +60,31 @@ def start_job(name: str) -> ResponseReturnValue:
 def fresh_token(job: str) -> ResponseReturnValue:
     """Give whose job it is a fresh token for it; answers with its lifetime, too."""
     refuse_other_sites(request)
-    return granted(job, ACTIONS)
+    return told(granted(job, ACTIONS))
 
 
 @blueprint.post("/jobs/<job>/link")
 def link(job: str) -> ResponseReturnValue:
-    """Give whose job it is a token that they may pass on: it shows the job, for an hour."""
-    return granted(job, ("watch",))
+    """Give whose job it is a token that they may pass on: it shows the job, for an hour.
+
+    A form that is sent without a script leads to a page with the link.
+    """
+    token = granted(job, ("watch",))
+    if not wants_page(request):
+        return told(token)
+    # The browser knows by which address people come here; a proxy may not have told us.
+    site = request.headers.get("Origin", request.host_url.rstrip("/"))
+    address = site + url_for("job_page.page", job=job, token=token)
+    return render_template("link.html", job=job, address=address), NO_STORE
 
 
-def granted(job: str, actions: tuple[str, ...]) -> ResponseReturnValue:
-    """Answer with a token for a job, if the visitor's session allows all that the token would.
+def told(token: str) -> ResponseReturnValue:
+    """Answer with a token and its lifetime."""
+    return jsonify(token=token, expires_in=TOKEN_SECONDS), 200, NO_STORE
+
+
+def granted(job: str, actions: tuple[str, ...]) -> str:
+    """Return a token for a job, if the visitor's session allows all that the token would.
 
     Raises:
         Refused: it doesn't, whether the job exists or not.
@@ -79,8 +93,7 @@ def granted(job: str, actions: tuple[str, ...]) -> ResponseReturnValue:
     # Who may only watch, because all is public, has nothing to pass on.
     if "cancel" not in bridge.look(job, since=-1)["actions"] or bridge.tokens is None:
         raise Forbidden("this job is not yours, or nobody needs a token here")
-    token = bridge.issue_token(job, actions=actions, expires=TOKEN_SECONDS)
-    return jsonify(token=token, expires_in=TOKEN_SECONDS), 200, NO_STORE
+    return bridge.issue_token(job, actions=actions, expires=TOKEN_SECONDS)
 
 
 def enqueue(kind: JobKind, arguments: dict[str, Any]) -> Any:

@@ -6,12 +6,12 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from flask import Blueprint, current_app, render_template, request
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from bridge import Bridge
-from bridge.errors import Forbidden, Refused, UnknownJob
+from bridge.errors import Finished, Forbidden, Refused, UnknownJob
 from bridge.records import FINAL
 from web import figures
 from web.dashboard import line_maker
@@ -48,8 +48,21 @@ def page(job: str) -> ResponseReturnValue:
         events=events,
         dropped=since > 0,
         tree=tree,
+        may_cancel="cancel" in seen["actions"] and record["state"] not in FINAL,
         may_share="cancel" in seen["actions"] and bridge.tokens is not None,
+        stopping="stopping" in request.args,
     )
+
+
+@blueprint.post("/jobs/<job>/cancel")
+def cancel(job: str) -> ResponseReturnValue:
+    """Ask a job to stop, where no script does; goes on to its page."""
+    bridge: Bridge = current_app.extensions["celery-bridge"]
+    token = request.form.get("token")
+    # One that has just ended has nothing left to stop, and its page says so.
+    with suppress(Finished):
+        bridge.cancel(job, token=token)
+    return redirect(url_for("job_page.page", job=job, token=token, stopping=1), 303)
 
 
 def _page(record: dict[str, Any] | None, *, job: str, **values: Any) -> ResponseReturnValue:
@@ -67,8 +80,9 @@ def _page(record: dict[str, Any] | None, *, job: str, **values: Any) -> Response
         facts=[] if record is None else facts(record, now),
         **values,
     )
-    # The address may hold a token: no other page is told it.
-    return answer, {**NO_STORE, "Referrer-Policy": "no-referrer"}
+    # The address may hold a token: no other page is told it. Of "no-referrer" forms would say no
+    # origin either, which is refused.
+    return answer, {**NO_STORE, "Referrer-Policy": "strict-origin"}
 
 
 def _workflow(bridge: Bridge, record: dict[str, Any]) -> list[Node]:

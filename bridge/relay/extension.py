@@ -32,7 +32,7 @@ from bridge.relay.namespace import BridgeNamespace
 from bridge.relay.origins import ANY_ORIGIN, AllowedOrigins
 from bridge.relay.permission import Permission
 from bridge.relay.relay import Relay
-from bridge.relay.requests import DEFAULT_LIMIT
+from bridge.relay.requests import DEFAULT_LIMIT, Cancel
 from bridge.relay.streams import Streams
 from bridge.relay.termination import Termination
 from bridge.rooms import check_job_id, check_user_id
@@ -206,13 +206,27 @@ class Bridge:
             Refused: no permission (`Forbidden`, `Expired`), `UnknownJob`, a malformed id
                 (`BadRequest`), or the journal can't be reached (`Unavailable`).
         """
-        try:
-            checked = check_job_id(job)
-        except InvalidId as error:
-            raise BadRequest(str(error)) from None
         caller = caller_of(request.environ, self.settings.trusted_proxies)
         caller = dataclasses.replace(caller, own_site=True)
-        return self._running().answers.snapshot(checked, since, token, caller)
+        return self._running().answers.snapshot(_checked(job), since, token, caller)
+
+    def cancel(self, job: str, *, token: str | None = None) -> None:
+        """Ask a job to stop, for a form that is sent to the application without a script.
+
+        It is ``POST /bridge/jobs/<job>/cancel``: the session decides only where the browser says
+        that a page of this site sent the form. Only in a request.
+
+        Args:
+            job: the job's id.
+            token: what the page's visitor brought.
+
+        Raises:
+            Refused: no permission (`Forbidden`, `Expired`), `UnknownJob`, it has ended
+                (`Finished`), a malformed id (`BadRequest`), or the journal can't be reached
+                (`Unavailable`).
+        """
+        caller = caller_of(request.environ, self.settings.trusted_proxies)
+        self._running().answers.cancel(Cancel(_checked(job), token), caller)
 
     def list_jobs(
         self,
@@ -383,3 +397,10 @@ def _entrance(wsgi_app: Any) -> Any:
         return wsgi_app(environ, start)
 
     return application
+
+
+def _checked(job: str) -> str:
+    try:
+        return check_job_id(job)
+    except InvalidId as error:
+        raise BadRequest(str(error)) from None

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from bridge.relay.reader import Reader
 from web.job_page import facts, told
 from web.sound import sound
 from web.timeline import Timeline, stages_of
@@ -54,7 +55,7 @@ def test_the_owner_and_the_admin_see_it(signed_in: Browser, known: Any) -> None:
         answer = signed_in(user).get("/jobs/a-job")
         assert answer.status_code == 200
         assert "a secret" in answer.text
-        assert "Copy link that works for 1 hour" in answer.text
+        assert "Share a link that works for 1 hour" in answer.text
     assert signed_in("admin").get("/jobs/no-job").status_code == 404
     assert signed_in("ann").get("/jobs/a%20job").status_code == 400
 
@@ -70,8 +71,8 @@ def test_a_stranger_with_a_link_sees_it_until_the_link_ends(app: Flask, known: A
     assert "a secret" in answer.text
     assert "another secret" not in answer.text
     assert "a-child" not in answer.text, "the link is for one job"
-    assert "Copy link" not in answer.text
-    assert answer.headers["Referrer-Policy"] == "no-referrer", "the address holds the token"
+    assert "Share a link" not in answer.text
+    assert answer.headers["Referrer-Policy"] == "strict-origin", "the address holds the token"
     assert answer.headers["Cache-Control"] == "no-store"
     assert stranger.get(f"/jobs/a-child?token={token}").status_code == 403
     ended = bridge.issue_token("a-job", expires=0.001)
@@ -112,6 +113,64 @@ def test_the_page_without_a_script_shows_the_state_and_refreshes(
     html = ann.get("/jobs/a-job").text
     assert "1,234" in html
     assert refresh not in html
+
+
+OURS = {"Origin": "http://localhost"}
+AS_A_PAGE = {**OURS, "Accept": "text/html,*/*;q=0.8"}
+
+
+def test_a_form_cancels(ann: FlaskClient, known: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    outcome = "ok"
+    monkeypatch.setattr(Reader, "cancel", lambda _, job: asked.append(job) or outcome)
+    known.add("a-job", user="ann")
+    known.add("others", user="bob")
+    form = '<noscript><form method="post" action="/jobs/a-job/cancel">'
+    assert form in ann.get("/jobs/a-job").text
+    assert form in ann.get("/jobs").text
+    answer = ann.post("/jobs/a-job/cancel", headers=OURS)
+    assert (answer.status_code, answer.location) == (303, "/jobs/a-job?stopping=1")
+    page = ann.get(answer.location).text
+    assert "It was asked to stop." in page
+    assert form not in page
+    outcome = "finished"
+    assert ann.post("/jobs/a-job/cancel", headers=OURS).status_code == 303
+    assert asked == ["a-job", "a-job"]
+    for job in ("others", "nowhere"):
+        assert ann.post(f"/jobs/{job}/cancel", headers=OURS).status_code == 403
+    # A cookie is no proof that our page has sent it.
+    assert ann.post("/jobs/a-job/cancel").status_code == 403
+    assert ann.post("/jobs/a%20job/cancel", headers=OURS).status_code == 400
+    assert asked == ["a-job", "a-job"]
+    known.records["a-job"]["state"] = "SUCCESS"
+    assert form not in ann.get("/jobs/a-job").text + ann.get("/jobs").text
+
+
+def test_who_has_a_token_that_cancels_has_a_form_that_does(
+    app: Flask, known: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reader, "cancel", lambda *_: "ok")
+    known.add("a-job", user="ann")
+    token = app.extensions["celery-bridge"].issue_token("a-job", actions=("watch", "cancel"))
+    stranger = app.test_client()
+    assert f'name="token" value="{token}"' in stranger.get(f"/jobs/a-job?token={token}").text
+    answer = stranger.post("/jobs/a-job/cancel", data={"token": token})
+    assert (answer.status_code, f"token={token}" in answer.location) == (303, True)
+    watching = app.extensions["celery-bridge"].issue_token("a-job")
+    assert "/cancel" not in stranger.get(f"/jobs/a-job?token={watching}").text
+    answer = stranger.post("/jobs/a-job/cancel", data={"token": watching})
+    assert answer.status_code == 403
+
+
+def test_a_form_makes_a_link_on_a_page(app: Flask, ann: FlaskClient, known: Any) -> None:
+    known.add("a-job", user="ann", message="a secret")
+    known.add("others", user="bob")
+    site = {**AS_A_PAGE, "Origin": "https://localhost"}  # A proxy speaks HTTPS for us.
+    html = ann.post("/demo/jobs/a-job/link", headers=site).text
+    (link,) = re.findall(r'value="(https://localhost/jobs/a-job\?token=[^"]+)"', html)
+    assert "a secret" in app.test_client().get(link.removeprefix("https://localhost")).text
+    refused = ann.post("/demo/jobs/others/link", headers=AS_A_PAGE)
+    assert (refused.status_code, refused.mimetype) == (403, "text/html")
 
 
 def test_the_last_events_are_shown(ann: FlaskClient, known: Any) -> None:

@@ -102,7 +102,32 @@ def test_without_a_script_the_page_shows_the_state(
     page = plain.visit("/jobs/plain")
     expect(page.locator(".standing")).to_contain_text("75%")
     expect(page.locator(".standing")).to_contain_text("3 of 4 rows")
-    expect(page.locator("#share")).to_be_hidden()
+    page.get_by_role("button", name="Share a link").click()
+    link = page.get_by_label("Link to this job").input_value()
+    shared = visitors(java_script_enabled=False).visit(link.removeprefix(running.url))
+    expect(shared.locator(".standing")).to_contain_text("75%")
+    expect(shared.get_by_role("button", name="Cancel")).to_have_count(0)
+    page.get_by_role("link", name="Back to the job").click()
     running.worker.state("plain", user="ann", current=4, total=4, unit="rows")
     # It refreshes by itself.
     expect(page.locator(".standing")).to_contain_text("100%")
+
+
+def test_without_a_script_a_job_is_cancelled(visitors: Callable[..., Visitor]) -> None:
+    visitor = visitors(java_script_enabled=False)
+    for path in ("/jobs", "/jobs/{}"):
+        job = visitor.start("metronome", steps=600)
+        page = visitor.visit(path.format(job))
+        page.get_by_role("button", name="Cancel").first.click()
+        expect(page).to_have_url(re.compile(f"/jobs/{job}\\?stopping=1$"))
+        # The page refreshes by itself.
+        expect(page.locator(".standing")).to_contain_text("Cancelled")
+        expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+def test_the_other_forms_of_the_page_work_too(visitor: Visitor, running: Demo) -> None:
+    running.worker.state("anns", "STARTED", user="ann")
+    visitor.sign_in("ann")
+    page = visitor.visit("/jobs/anns")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("link", name="Sign in")).to_be_visible()

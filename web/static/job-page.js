@@ -59,7 +59,7 @@ const redrawSoon = (state) => {
 
 const share = async (box) => {
   const [field, told] = [box.querySelector("input"), box.querySelector(".told")];
-  const response = await fetch(box.dataset.link, { method: "POST" }).catch(() => null);
+  const response = await fetch(box.action, { method: "POST" }).catch(() => null);
   const answer = await response?.json().catch(() => null);
   if (!response?.ok) {
     told.textContent = answer?.message ?? "The web node doesn't answer.";
@@ -81,9 +81,10 @@ const share = async (box) => {
 widget.addEventListener("progress", ({ detail }) => redrawSoon(detail));
 widget.addEventListener("bridge:event", () => widget.state && redrawSoon(widget.state));
 const box = document.getElementById("share");
-if (box) {
-  box.querySelector("button").addEventListener("click", () => share(box));
-}
+box?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  share(box);
+});
 // What the server drew inside it was for who has no script.
 customElements.whenDefined("task-progress").then(() => widget.replaceChildren());
 localise();
