@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, current_app, render_template
+from flask.typing import ResponseReturnValue
 
+from bridge import Bridge
 from bridge.records import blank_record
+from web.dashboard import line_maker
+from web.refusals import NO_STORE
 
 MARKUP = """\
 <task-progress
@@ -16,6 +20,11 @@ MARKUP = """\
 >
   <span slot="actions">customers.csv</span>
 </task-progress>
+"""
+LIST = """\
+<task-list
+  label="Recorded jobs"
+></task-list>
 """
 SHEET = """\
 task-progress {
@@ -39,17 +48,39 @@ blueprint = Blueprint("playground", __name__)
 
 
 @blueprint.get("/playground")
-def page() -> str:
+def page() -> ResponseReturnValue:
     """Show the element beside its source."""
-    records = recorded_states(time.time())
+    now = time.time()
+    records = recorded_states(now)
+    line_of = line_maker(now)
     return render_template(
         "playground.html",
         markup=MARKUP,
+        list_markup=LIST,
         sheet=SHEET,
-        recorded=list(records),
-        real=REAL,
         records=records,
-    )
+        unheard=unheard_states(records["Running"]["job"]),
+        lines={name: line_of(record) for name, record in records.items()},
+        real=REAL,
+    ), NO_STORE
+
+
+def unheard_states(job: str) -> dict[str, dict[str, str]]:
+    """Return what no record tells, but a server that says no or can't be reached.
+
+    Args:
+        job: the id of the record that was known last.
+
+    Returns:
+        attributes of the element, by the state that they lead to.
+    """
+    bridge: Bridge = current_app.extensions["celery-bridge"]
+    found = {"Offline": {"job": job, "namespace": "/nowhere"}}
+    if not bridge.settings.public:
+        found["No permission"] = {"job": job}
+        # It has ended before anybody can press the button.
+        found["Link expired"] = {"job": job, "token": bridge.issue_token(job, expires=0.001)}
+    return found
 
 
 def recorded_states(now: float) -> dict[str, dict[str, Any]]:
@@ -82,8 +113,10 @@ def recorded_states(now: float) -> dict[str, dict[str, Any]]:
         "Cancelled": {"state": "REVOKED", **half, "ended_at": now},
     }  # fmt: skip
     numbers = {"run": 0, "last_seq": 0, "epoch": 1, "runs": []}
-    blank = blank_record("recorded", "tasks.import_customers")
     return {
-        name: {**blank, **numbers, **fields, "rev": rev, "updated_at": now}
+        name: {
+            **blank_record(f"recorded-{rev}", "tasks.import_customers"),
+            **numbers, **fields, "rev": rev, "updated_at": now,
+        }
         for rev, (name, fields) in enumerate(told.items(), 1)
-    }
+    }  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from playwright.sync_api import expect
 
@@ -39,6 +41,10 @@ def test_recorded_states_and_real_jobs(visitor: Visitor) -> None:
         ("Failed", "Failed"),
         ("Waiting", "Waiting to start"),
         ("Worker lost", "lost"),
+        ("Offline", "Reconnecting"),
+        ("No permission", "No permission"),
+        ("Link expired", "Link expired"),
+        ("Running", "3.2 of 8.1 GB"),
     ):
         page.get_by_role("button", name=name, exact=True).click()
         expect(element).to_contain_text(text)
@@ -48,6 +54,39 @@ def test_recorded_states_and_real_jobs(visitor: Visitor) -> None:
     page.get_by_role("button", name="Done", exact=True).click()
     expect(element).to_contain_text("Done")
     assert 'job="' not in page.locator("#markup").input_value()
+
+
+def test_the_log_of_a_real_job(visitor: Visitor) -> None:
+    page = visitor.visit("/playground")
+    page.select_option("#log", "100")
+    page.get_by_role("button", name="Runs for 20 seconds").click()
+    expect(page.locator("#stage").get_by_text("step").first).to_be_visible()
+    assert 'log="100"' in page.locator("#markup").input_value()
+    page.locator("#stage").get_by_role("button", name="Cancel").click()
+    reach(page.locator("#stage task-progress"), "REVOKED")
+
+
+def test_many_jobs(visitor: Visitor) -> None:
+    page = visitor.visit("/playground")
+    page.get_by_role("button", name="Many jobs").click()
+    rows = page.locator("#stage task-list [part~=row][part~=job]")
+    expect(rows).to_have_count(8)
+    page.fill("#markup", '<task-list filter="warehouse" size="row"></task-list>')
+    expect(rows).to_have_count(2)
+    expect(page.locator("#markup-told")).to_contain_text("size")
+    page.get_by_role("button", name="Done", exact=True).click()
+    expect(page.locator("#stage task-progress")).to_contain_text("Done")
+    expect(page.locator("#stage task-list")).to_have_count(0)
+
+
+def test_without_a_script_the_states_are_shown(visitors: Callable[..., Visitor]) -> None:
+    visitor = visitors(java_script_enabled=False)
+    page = visitor.visit("/playground")
+    expect(page.locator(".specimens .standing")).to_have_count(8)
+    expect(page.locator(".specimens")).to_contain_text("3.2 of 8.1 GB")
+    expect(page.locator("pre").first).to_contain_text("<task-progress")
+    expect(page.locator("button:visible")).to_have_count(0)
+    visitor.picture("playground-without-a-script")
 
 
 def test_what_is_around_the_element(visitor: Visitor) -> None:
