@@ -76,12 +76,11 @@ def timed(call: Callable[[int], object]) -> dict[str, float]:
     return {"wall": seconds / CALLS * 1e6, "cpu": cpu / CALLS * 1e6}
 
 
-def update_cost(progress: Progress) -> float:
-    """Microseconds of one `update`, its loop included."""
-    update = progress.update
+def update_cost(update: Callable[[Any], None], step: float) -> float:
+    """Microseconds of one call with whole or broken figures, its loop included."""
     begun = time.perf_counter()
     for n in range(UPDATES):
-        update(n)
+        update(n * step)
     return (time.perf_counter() - begun) / UPDATES * 1e6
 
 
@@ -143,7 +142,9 @@ def run(rounds: int) -> Subject:
         found = alternate(rounds, list(calls), lambda name: timed(calls[name]))
         open_progress = opener(settings)
         progress = open_progress()
-        updates = [update_cost(progress) for _ in range(rounds)]
+        updates = [update_cost(progress.update, 1) for _ in range(rounds)]
+        floats = [update_cost(progress.update, 0.5) for _ in range(rounds)]
+        advances = [update_cost(lambda _: progress.advance(), 1) for _ in range(rounds)]
         progress.finish("SUCCESS")
         paces = [time_to_pace(settings, open_progress) for _ in range(rounds)]
     stock, ours, states = found[STOCK], found[OURS], found["Celery's update_state"]
@@ -161,6 +162,8 @@ def run(rounds: int) -> Subject:
         ],
     )  # fmt: skip
     subject.goal(10, "update(), microseconds, its loop included", 1.0, updates)
+    subject.goal(10, "update() with a float, the same", 1.0, floats)
+    subject.goal(10, "advance(), the same", 1.0, advances)
     subject.goal(
         10, "stock emit's time, to update()'s", 150, ratios(stock["wall"], updates), at_least=True
     )
