@@ -289,17 +289,16 @@ def state_publication(
         run_id: as in `Publication`; start: likewise; expect: likewise.
         entry: this run's part of ``runs``, without its number.
     """
-    root = record["root"]
     return Publication(
         job=record["job"],
         kind="state",
-        body=_tail(record),
+        body=tail(record),
         state=record["state"],
         run_id=run_id,
         start=start,
         attempt=record["attempt"],
-        run_entry=_tail(entry) if entry else "",
-        root=root if root and root != record["job"] else "",
+        run_entry=tail(entry) if entry else "",
+        root=root_apart(record["root"], record["job"]),
         user=record["user"] or "",
         expect=expect,
     )
@@ -327,8 +326,19 @@ def amended(
     return state_publication(record, run_id=run_id, entry=entry, expect=expect)
 
 
-def _tail(fields: Mapping[str, Any]) -> str:
+def root_apart(root: str | None, job: str) -> str:
+    """Return a workflow's root where it differs from the job, else an empty text."""
+    return root if root and root != job else ""
+
+
+def tail(fields: Mapping[str, Any]) -> str:
+    """Return fields as JSON text without its opening brace, to be put after others."""
     return _compact(fields)[1:]
+
+
+def beginning(fields: Mapping[str, Any]) -> str:
+    """Return fields as JSON text without its braces, for a `tail` to be put after them."""
+    return _compact(fields)[1:-1] + ","
 
 
 _compact: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

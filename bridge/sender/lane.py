@@ -9,7 +9,17 @@ from typing import Any, Protocol
 
 from bridge.errors import QueueUnavailable
 from bridge.journal import Journal
-from bridge.records import FINAL, PENDING, RETRY, Publication, amended, state_publication
+from bridge.records import (
+    FINAL,
+    PENDING,
+    RETRY,
+    Publication,
+    amended,
+    beginning,
+    root_apart,
+    state_publication,
+    tail,
+)
 from bridge.sender.progress import Progress
 
 
@@ -31,6 +41,8 @@ class LiveSource:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
+        #: What no state of the run changes is made JSON once, by the sender thread.
+        self._record_begins = self._entry_begins = ""
 
     def sample(self) -> object:
         """See `Source`."""
@@ -42,15 +54,24 @@ class LiveSource:
 
     def publication(self, journal: Journal) -> Publication:
         """See `Source`."""
-        progress, run = self.progress, self.progress.run
-        record = progress.record(time.monotonic())
-        entry: dict[str, Any] = {
-            "attempt": run.attempt,
-            "started_at": run.started_at,
-            "ended_at": record["ended_at"],
-            "state": record["state"],
-        }
-        return state_publication(record, run_id=run.run_id, start=True, entry=entry)
+        run = self.progress.run
+        if not self._record_begins:
+            self._record_begins = beginning(run.record())
+            self._entry_begins = beginning({"attempt": run.attempt, "started_at": run.started_at})
+        record = self.progress.changing(time.monotonic())
+        state = record["state"]
+        return Publication(
+            job=run.job,
+            kind="state",
+            body=self._record_begins + tail(record),
+            state=state,
+            run_id=run.run_id,
+            start=True,
+            attempt=run.attempt,
+            run_entry=self._entry_begins + tail({"ended_at": record["ended_at"], "state": state}),
+            root=root_apart(run.root, run.job),
+            user=run.user or "",
+        )
 
 
 class FixedSource:

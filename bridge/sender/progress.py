@@ -22,7 +22,6 @@ from bridge.records import (
     STARTED,
     SUCCESS,
     ErrorRecord,
-    blank_record,
     check_event_name,
     encode,
     shorten,
@@ -267,7 +266,10 @@ class Progress(Meter):
         Args:
             at: a monotonic time in seconds, for the rate.
         """
-        run = self.run
+        return {**self.run.record(), **self.changing(at)}
+
+    def changing(self, at: float) -> dict[str, Any]:
+        """Return the part of the record that changes while the run goes on; see `record`."""
         current, total, unit = self._figures()
         if current is not None:
             self._estimator.sample(at, current)
@@ -279,19 +281,15 @@ class Progress(Meter):
         eta = None if ended else self._estimator.eta(total)
         stage = next((s for s in reversed(self._stages) if s.state == PROGRESS), None)
         return {
-            **blank_record(run.job, run.task),
-            "attempt": run.attempt, "state": state, "message": self._message,
+            "state": state, "message": self._message,
             "current": current, "total": total, "unit": unit,
             "rate": None if rate is None else float(f"{rate:.4g}"),
             "eta": None if eta is None else round(eta, 1),
             "stage": None if stage is None or ended else stage.name,
             "stages": [each.record() for each in tuple(self._stages)],
-            "queued_at": run.queued_at, "started_at": run.started_at,
             "updated_at": round(time.time(), 3), "ended_at": self.ended_at,
-            "next_at": self.next_at, "worker": run.worker, "queue": run.queue,
-            "root": run.root, "parent": run.parent, "user": run.user,
-            "result": self.result, "error": self.error,
-            "redeliverable": run.redeliverable, "meta": dict(self._meta),
+            "next_at": self.next_at, "result": self.result, "error": self.error,
+            "meta": dict(self._meta),
         }  # fmt: skip
 
     def _figures(self) -> tuple[Number | None, Number | None, str | None]:

@@ -50,6 +50,15 @@ class Run:
     started_at: float = field(default_factory=lambda: round(time.time(), 3))
     run_id: str = field(default_factory=lambda: new_run_id())
 
+    def record(self) -> dict[str, Any]:
+        """Return the part of the state record that stays the same as long as the run goes on."""
+        return {
+            "job": self.job, "task": self.task, "attempt": self.attempt,
+            "queued_at": self.queued_at, "started_at": self.started_at, "lost_at": None,
+            "worker": self.worker, "queue": self.queue, "root": self.root, "parent": self.parent,
+            "user": self.user, "redeliverable": self.redeliverable,
+        }  # fmt: skip
+
     @classmethod
     def of_request(cls, task: Any, request: Any) -> Run:
         """Read a Celery task's request (its `Context`)."""
