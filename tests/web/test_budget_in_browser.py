@@ -37,6 +37,37 @@ new PerformanceObserver((list) => {
   }
 }).observe({ type: "layout-shift", buffered: true });
 """
+#: What reads from the left wherever it stands: code, names of machines, figures, what jobs say.
+FROM_THE_LEFT = """
+pre, code, textarea, time, figcaption, .amount, .rate, .age, .percent, .worker, .queue, .line .note, .note > bdi,
+.lane-told, .ticks text, .stages span, .facts dd, .result-text, .error-type, .event-list b, .event-list span,
+.about-job .subject, .count
+"""
+#: Those whose last letter does not stand right of the first.
+TURNED = r"""
+(selector) => {
+  const shown = [...document.querySelectorAll(selector)].filter((each) => each.checkVisibility());
+  const at = (node, index) => {
+    const range = document.createRange();
+    range.setStart(node, index);
+    range.setEnd(node, index + 1);
+    return range.getBoundingClientRect();
+  };
+  const turned = (element) => {
+    const walk = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+      const first = node.data.search(/\S/);
+      const line = node.data.slice(Math.max(0, first)).split("\n")[0].trimEnd();
+      if (line.length < 2) continue;
+      const [a, b] = [at(node, first), at(node, first + line.length - 1)];
+      // What goes on in the next line can't be compared.
+      if (a.width && b.width && Math.abs(a.top - b.top) < 2 && b.left <= a.left) return true;
+    }
+    return false;
+  };
+  return shown.filter(turned).map((each) => `${each.className || each.localName}: ${each.textContent.trim().slice(0, 80)}`);
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +81,12 @@ def paths(running: Demo) -> dict[str, str]:
         {"name": "Storing", "current": 1, "total": 2, "weight": 0.6, "state": "PROGRESS"},
     ]
     error = {"type": "Hiccup", "message": "line 1\nline 2"}
-    rest = {"stages": stages, "error": error, "result": {"rows": 5}, "meta": {}}
+    rest = {
+        "stages": stages, "error": error, "result": {"rows": 5, "path": "/srv/in/"}, "meta": {},
+        "worker": "w-1@host!", "queue": "(slow)",
+    }  # fmt: skip
     worker.state("budget", "STARTED", **family, current=1, total=2)
-    worker.event("budget", data={"line": 7})
+    worker.event("budget", data={"line": 7, "why": "no number (twice)"})
     worker.state("budget-child", "STARTED", **family, parent="budget")
     worker.state(
         "budget", **family, current=1, total=2, unit="rows", rate=3, message="x" * 200, **rest
@@ -110,6 +144,22 @@ def brightness(page: Page) -> float:
     """How bright the page's ground is, 0 to 255."""
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     return sum(map(int, re.findall(r"\d+", ground)[:3])) / 3
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_it_can_be_read_from_the_right(look: Callable[..., Visitor], name: str) -> None:
+    visitor = look(name, viewport={"width": 1280, "height": 900})
+    page = visitor.page
+    page.evaluate("document.documentElement.dir = 'rtl'")
+    for width in (1280, 320):
+        page.set_viewport_size({"width": width, "height": 900})
+        settle(page)
+        visitor.picture(f"{name}-rtl-{width}")
+        assert page.evaluate("[scrollX, document.documentElement.scrollWidth]") == [0, width]
+        assert page.evaluate(TURNED, FROM_THE_LEFT) == []
+        # Nothing can be measured in these.
+        for field in page.locator("select[name], input.link-text, #q").all():
+            assert field.get_attribute("dir") in ("auto", "ltr")
 
 
 @pytest.mark.parametrize("name", PAGES)
