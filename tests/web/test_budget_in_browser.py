@@ -39,9 +39,9 @@ new PerformanceObserver((list) => {
 """
 #: What reads from the left wherever it stands: code, names of machines, figures, what jobs say.
 FROM_THE_LEFT = """
-pre, code, textarea, time, figcaption, .amount, .rate, .age, .percent, .worker, .queue, .line .note, .note > bdi,
-.lane-told, .ticks text, .stages span, .facts dd, .result-text, .error-type, .event-list b, .event-list span,
-.about-job .subject, .count
+pre, code, textarea, time, figcaption, .amount, .rate, .age, .percent, .worker, .queue, .count,
+.line .note, .note > bdi, .lane-told, .ticks text, .stages span, .facts dd, .result-text,
+.error-type, .event-list b, .event-list span, .about-job .subject
 """
 #: Those whose last letter does not stand right of the first.
 TURNED = r"""
@@ -65,7 +65,7 @@ TURNED = r"""
     }
     return false;
   };
-  return shown.filter(turned).map((each) => `${each.className || each.localName}: ${each.textContent.trim().slice(0, 80)}`);
+  return shown.filter(turned).map((each) => each.outerHTML.slice(0, 200));
 }
 """
 
