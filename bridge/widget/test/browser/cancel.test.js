@@ -166,7 +166,7 @@ describe("the looks of the cancel button", { skip: missing }, () => {
     it(`is accessible and fits: ${name}`, async () => {
       const page = await prepare(options);
       await button(page, "ready").focus();
-      await picture(page, `cancel-${name}`);
+      await picture(page, `cancel-${name}`, `cancel-${{ dark: "light", forced: "light" }[name] ?? name}`);
       const { width, height } = await button(page, "ready").boundingBox();
       assert.ok(width >= 24 && height >= 24, "large enough to be hit");
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), page.viewportSize().width);

@@ -6,6 +6,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { chromium } from "playwright-core";
 import { ContractServer, until } from "../contract-server.js";
+import { assertStructure } from "./structure.js";
 
 const POLICY = "default-src 'none'; script-src 'self'; connect-src 'self' ws:; style-src 'self'; img-src data:; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 const BUILT = new URL("../../../static/", import.meta.url);
@@ -113,5 +114,8 @@ export const axe = async (page) => {
 
 export const assertAccessible = async (page) => assert.deepEqual(await axe(page), []);
 
-/** Keeps a picture among the test's artefacts. */
-export const picture = (page, name) => page.screenshot({ path: new URL(`widget-${name}.png`, PICTURES).pathname, fullPage: true });
+/** Keeps a picture among the test's artefacts, and compares what it shows with `structure/<structure>.yml`. */
+export const picture = async (page, name, structure = name) => {
+  await page.screenshot({ path: new URL(`widget-${name}.png`, PICTURES).pathname, fullPage: true });
+  await assertStructure(page, structure);
+};

@@ -190,7 +190,7 @@ describe("a list", { skip: missing }, () => {
       await page.evaluate((value) => (document.documentElement.dir = value), dir);
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
       await assertAccessible(page);
-      await picture(page, `list-${name}`);
+      await picture(page, `list-${name}`, `list-${name === "dark" ? "light" : name}`);
     }
   }, 40_000);
 });

@@ -69,8 +69,8 @@ describe("each state", { skip: missing }, () => {
   });
 
   const LOOKS = {
-    light: { media: { colorScheme: "light" } }, dark: { media: { colorScheme: "dark" } },
-    phone: { media: { colorScheme: "light" }, width: 320 }, forced: { media: { forcedColors: "active" }, width: 320 },
+    light: { media: { colorScheme: "light" } }, dark: { media: { colorScheme: "dark" }, like: "light" },
+    phone: { media: { colorScheme: "light" }, width: 320 }, forced: { media: { forcedColors: "active" }, width: 320, like: "phone" },
   };
   for (const [size, options, looks] of [
     ["card", {}, LOOKS], ["bar", {}, LOOKS], ["row", {}, LOOKS], ["ring", { main: "rings" }, LOOKS], ["card", { lang: "ar", dir: "rtl" }, { rtl: {} }], ["row", { lang: "ar", dir: "rtl" }, { rtl: {} }],
@@ -81,14 +81,14 @@ describe("each state", { skip: missing }, () => {
       const { page } = await on.visit(HEADING + elements(size), options);
       await shows(page, "failure", "Failed");
       await until(async () => (await host(page, "expired").locator(".status").textContent()) === "Link expired");
-      for (const [name, { media = {}, width = 680 }] of Object.entries(looks)) {
+      for (const [name, { media = {}, width = 680, like }] of Object.entries(looks)) {
         await page.emulateMedia(media);
         await page.setViewportSize({ width, height: 900 });
         const heights = await page.evaluate(() => [...document.querySelectorAll("task-progress")].map((each) => each.getBoundingClientRect().height));
         assert.equal(new Set(heights).size, 1, String(heights));
         assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
         await assertAccessible(page);
-        await picture(page, `${size}-${name}`);
+        await picture(page, `${size}-${name}`, `${size}-${like ?? name}`);
       }
     }, 40_000);
   }
