@@ -107,7 +107,7 @@ export const display = (situation, words) => {
   const offline = tone === "offline";
   const underWay = tone === "running";
   const open = state !== null && !isFinal(state) && !situation.refusal;
-  const unit = text(state?.unit);
+  const unit = unitOf(state?.unit, words);
   const stages = (Array.isArray(state?.stages) ? state.stages : []).filter((each) => each && typeof each === "object");
   const showsError = tone === "failure" || tone === "retrying";
   // Where the count is one of per cents, the figure tells it.
@@ -117,7 +117,7 @@ export const display = (situation, words) => {
     moving: part === null && (underWay || tone === "waiting"),
     label: situation.label || taskLabel(text(state?.task)) || words.task,
     status: statusOf(situation, words),
-    attempt: typeof state?.attempt === "number" && state.attempt > 0 ? words.attempt(state.attempt + 1) : "",
+    attempt: attemptOf(state, words),
     figure: part === null ? "" : format.percent(part, locale),
     part,
     stage: underWay || offline ? stageOf(text(state?.stage), stages, words) : "",
@@ -128,10 +128,10 @@ export const display = (situation, words) => {
         : format.together(
             [
               amount,
-              underWay ? format.rate(state?.rate, unit, locale) : "",
+              underWay ? format.rate(state?.rate, unit, words.perSecond, locale) : "",
               timeOf(state, underWay, words, locale),
             ],
-            locale,
+            words.comma,
           ),
     errorType: showsError ? text(state?.error?.type) : "",
     errorText: showsError ? text(state?.error?.message) : "",
@@ -143,7 +143,7 @@ export const display = (situation, words) => {
     cancelable: !offline && !situation.cancelling,
   };
   const { status, hint, figure } = shown;
-  return { ...shown, valueText: format.together([status, offline ? hint : "", figure, amount], locale) };
+  return { ...shown, valueText: format.together([status, offline ? hint : "", figure, amount], words.comma) };
 };
 
 /**
@@ -153,6 +153,20 @@ export const display = (situation, words) => {
  * @returns {string}
  */
 const text = (value) => (typeof value === "string" || typeof value === "number" ? String(value) : "");
+
+/** @param {unknown} unit @param {Words} words @returns {string} */
+const unitOf = (unit, { units }) => {
+  const name = text(unit);
+  return Object.hasOwn(units, name) ? (units[name] ?? name) : name;
+};
+
+/** @param {StateRecord | null} state @param {Words} words @returns {string} */
+const attemptOf = (state, words) => {
+  const attempt = typeof state?.attempt === "number" && state.attempt > 0 ? state.attempt : 0;
+  // A retry is a run of its own; one more than those began where another was lost, or had ended.
+  const again = typeof state?.run === "number" && state.run > attempt + 1;
+  return [attempt ? words.attempt(attempt + 1) : "", again ? words.again : ""].filter(Boolean).join(words.comma);
+};
 
 /** @param {Refusal} refusal @param {Words} words @returns {string} */
 const faultOf = ({ error, message }, words) =>
@@ -189,7 +203,7 @@ const stageDisplay = (stage, unit, words, locale) => {
     tone,
     status: words[tone === "running" ? "PROGRESS" : /** @type {"SUCCESS" | "FAILURE"} */ (state)],
     part: tone === "success" ? 1 : format.fraction(current, total),
-    amount: format.counts(current, total, own === "%" ? "" : text(own), words.ofTotal, locale),
+    amount: format.counts(current, total, own === "%" ? "" : unitOf(own, words), words.ofTotal, locale),
   };
 };
 

@@ -10,7 +10,7 @@ export const CSS = `
 .frame {
   box-sizing: border-box;
   display: grid;
-  grid-template: 1.75rem auto 1.25rem / 1.25rem minmax(0, 1fr) auto auto;
+  grid-template: 1.75rem auto 1.25rem / 1.25rem minmax(0, 1fr) fit-content(35%) auto;
   gap: 0.4375rem 0.625rem;
   align-items: center;
   align-content: center;
@@ -39,7 +39,10 @@ export const CSS = `
 }
 .attempt:empty { display: none; }
 .disclose { margin-inline-start: -0.25rem; }
-.side { display: flex; align-items: center; justify-content: end; gap: 0.375rem; }
+.side { display: flex; align-items: center; justify-content: end; gap: 0.375rem; min-inline-size: 0; }
+.side > button { flex: none; }
+/* Rather than the label, what the page adds becomes short. */
+::slotted([slot="actions"]) { min-inline-size: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .figure {
   min-inline-size: 2.75rem;
   font-weight: 600;
@@ -76,7 +79,8 @@ export const CSS = `
 [data-tone="success"] .outcome.given { display: block; }
 .fault { color: var(--_failure); }
 /* A text has its own direction, whatever the page's is. */
-.label, .status, .telling > span > span, .brief, .fault, .figures { unicode-bidi: plaintext; }
+.label, .status, .telling > span > span, .brief slot > span, .fault, .figures { unicode-bidi: plaintext; }
+::slotted([slot="error"]) { unicode-bidi: isolate; }
 
 @container (inline-size < 26rem) {
   .cancel { inline-size: 1.75rem; padding: 0; }
@@ -134,7 +138,7 @@ export const CSS = `
 }
 @container (inline-size < 26rem) {
   :host([size="row"]) .frame {
-    grid-template: 1.5rem 1.25rem / 1.125rem minmax(0, 1fr) auto auto;
+    grid-template: 1.5rem 1.25rem / 1.125rem minmax(0, 1fr) auto fit-content(40%);
     gap: 0 0.5rem;
     block-size: 3.5rem;
     contain-intrinsic-block-size: 3.5rem;

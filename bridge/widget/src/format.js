@@ -12,9 +12,6 @@ const BYTE_UNITS = new Set(["B", "byte", "bytes"]);
 /** @type {Map<string, Intl.NumberFormat>} */
 const formats = new Map();
 
-/** @type {Map<string, Intl.ListFormat>} */
-const lists = new Map();
-
 /**
  * Making a NumberFormat costs far more than using it, and a page updates many bars often.
  *
@@ -119,27 +116,30 @@ const byteCounts = (current, total, ofTotal, locale) => {
 /**
  * @param {number | null | undefined} perSecond
  * @param {string | null | undefined} unit
+ * @param {(amount: string) => string} inWords
  * @param {Locale} [locale]
  * @returns {string} "41 MB/s", "410 rows/s"; "" where nothing is known
  */
-export const rate = (perSecond, unit, locale) => {
+export const rate = (perSecond, unit, inWords, locale) => {
   if (!isFinite(perSecond) || perSecond <= 0) return "";
   if (unit && BYTE_UNITS.has(unit)) {
     return bytes(perSecond, Math.max(1, bytePower(perSecond)), locale, "-per-second");
   }
-  return `${number(perSecond, locale)}${unit ? ` ${unit}` : ""}/s`;
+  return inWords(`${number(perSecond, locale)}${unit ? ` ${unit}` : ""}`);
 };
+
+const RIGHT_TO_LEFT = /[\u0590-\u08ff]/;
 
 /**
  * @param {string[]} parts
- * @param {Locale} [locale]
- * @returns {string} those that say something, as a list: "3.2 of 8.1 GB, 41 MB/s, 2 min left"
+ * @param {string} comma
+ * @returns {string} those that say something, side by side: "3.2 of 8.1 GB, 41 MB/s, 2 min left"
  */
-export const together = (parts, locale) => {
-  const key = String(locale);
-  const list = lists.get(key) ?? new Intl.ListFormat(understood(locale), { type: "unit", style: "short" });
-  lists.set(key, list);
-  return list.format(parts.filter(Boolean));
+export const together = (parts, comma) => {
+  const said = parts.filter(Boolean);
+  // Where both ways of writing meet, each part keeps its own: between FSI and PDI.
+  const mixed = RIGHT_TO_LEFT.test(said.join(""));
+  return said.map((part) => (mixed ? `\u2068${part}\u2069` : part)).join(comma);
 };
 
 /** Names and lengths of the units of time, in seconds. */
@@ -158,7 +158,7 @@ const time = (value, unit, locale) =>
  */
 export const estimate = (seconds, locale) => {
   if (!isFinite(seconds) || seconds < 0) return "";
-  return duration(seconds > 55 ? Math.max(60, Math.round(seconds / 60) * 60) : seconds, locale);
+  return duration(seconds > 55 ? Math.max(60, Math.round(seconds / 60) * 60) : Math.ceil(seconds), locale);
 };
 
 /**
@@ -168,7 +168,7 @@ export const estimate = (seconds, locale) => {
  */
 export const duration = (seconds, locale) => {
   if (!isFinite(seconds) || seconds < 0) return "";
-  const whole = Math.ceil(seconds);
+  const whole = Math.round(seconds);
   const first = TIMES.findIndex(([, length]) => whole >= length);
   if (first < 0) return time(0, "second", locale);
   let rest = whole;

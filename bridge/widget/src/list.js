@@ -122,7 +122,8 @@ export class List {
   }
 
   get #words() {
-    return { ...this.#looks.WORDS, .../** @type {any} */ (customElements.get("task-progress"))?.words, ...this.#host.words };
+    const page = /** @type {any} */ (customElements.get("task-progress"));
+    return this.#looks.wordsOf(languageOf(this.#host), page?.languages ?? {}, page?.words, this.#host.words);
   }
 
   #newWatch() {

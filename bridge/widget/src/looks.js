@@ -10,4 +10,4 @@ export { number, percent } from "./format.js";
 export { drawIcon, newIcon } from "./icon.js";
 export { PALETTE } from "./palette.css.js";
 export { make, mark, put, sheet, slot } from "./shadow.js";
-export { WORDS } from "./words.js";
+export { wordsOf } from "./words.js";

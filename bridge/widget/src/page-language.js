@@ -6,7 +6,7 @@
 
 /**
  * @param {Element} element
- * @returns {string | undefined} the nearest `lang`, out of shadow trees too; undefined: the reader's own
+ * @returns {string} the nearest `lang`, out of shadow trees too; without one the reader's own
  */
 export const languageOf = (element) => {
   /** @type {Element | undefined} */
@@ -16,5 +16,5 @@ export const languageOf = (element) => {
     if (lang) return lang;
     here = /** @type {Partial<ShadowRoot>} */ (here.getRootNode()).host;
   }
-  return undefined;
+  return navigator.language;
 };

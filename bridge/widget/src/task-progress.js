@@ -144,6 +144,9 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
   /** Sentences of all elements of the page, where they are not to be the English ones. @type {SomeWords} */
   static words = {};
 
+  /** The same by language: elements say those of the nearest `lang`. @type {Record<string, SomeWords>} */
+  static languages = {};
+
   /**
    * Registers the element; a second time does nothing.
    *
@@ -413,7 +416,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
 
   /** @returns {import("./words.js").Words} */
   #sentences() {
-    return { .../** @type {Looks} */ (looks).WORDS, ...TaskProgress.words, ...this.#words };
+    return /** @type {Looks} */ (looks).wordsOf(languageOf(this), TaskProgress.languages, TaskProgress.words, this.#words);
   }
 
   /** While nobody looks no frame is drawn, so this doesn't wait for one. */

@@ -28,9 +28,15 @@ export const WORDS = Object.freeze({
   forbiddenHint: "You are not allowed to watch this task.",
   expiredHint: "Reload the page for a fresh one.",
   attempt: (/** @type {number} */ number) => `try ${number}`,
+  again: "started again",
   stageOf: (/** @type {string} */ name, /** @type {number} */ number, /** @type {number} */ total) =>
     `${name} (${number} of ${total})`,
   ofTotal: (/** @type {string} */ current, /** @type {string} */ total) => `${current} of ${total}`,
+  perSecond: (/** @type {string} */ amount) => `${amount}/s`,
+  /** What a task counts, by what it calls it; bytes are `Intl`'s. */
+  units: Object.freeze(/** @type {Record<string, string>} */ ({})),
+  /** Between figures that stand beside each other. */
+  comma: ", ",
   left: (/** @type {string} */ duration) => `${duration} left`,
   took: (/** @type {string} */ duration) => `took ${duration}`,
   nextTry: (/** @type {string} */ duration) => `Next try in ${duration}`,
@@ -72,3 +78,14 @@ export const WORDS = Object.freeze({
 
 /** @typedef {{[Name in keyof typeof WORDS]: (typeof WORDS)[Name] extends string ? string : (typeof WORDS)[Name] extends Function ? (typeof WORDS)[Name] : Record<keyof (typeof WORDS)[Name], string>}} Words */
 /** @typedef {Partial<Words>} SomeWords */
+
+/**
+ * @param {string} language
+ * @param {Readonly<Record<string, SomeWords>>} languages  by language: "de-AT" takes those of "de", where it has none
+ * @param {...(SomeWords | undefined)} own  the later ones win
+ * @returns {Words}
+ */
+export const wordsOf = (language, languages, ...own) => {
+  const known = [language, language.split("-")[0] ?? ""].find((name) => Object.hasOwn(languages, name));
+  return Object.assign({}, WORDS, known && languages[known], ...own);
+};

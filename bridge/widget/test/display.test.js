@@ -4,14 +4,8 @@ import { display, secondsToNextTry } from "../src/display.js";
 import { WORDS } from "../src/words.js";
 
 const NOW = 1_800_000_000;
-const show = (state, more = {}) =>
-  display(
-    {
-      state: state && { job: "j", rev: 1, ...state },
-      online: true, refusal: null, mayCancel: false, cancelling: false, notCancelled: null, job: "j", label: "", now: NOW, locale: "en", ...more,
-    },
-    WORDS,
-  );
+const SITUATION = { online: true, refusal: null, mayCancel: false, cancelling: false, notCancelled: null, job: "j", label: "", now: NOW, locale: "en" };
+const show = (state, more = {}) => display({ ...SITUATION, state: state && { job: "j", rev: 1, ...state }, ...more }, WORDS);
 
 describe("each state", () => {
   const cases = {
@@ -57,7 +51,13 @@ describe("while it runs", () => {
   it("speaks of bytes as people do, in the language of the page", () => {
     const download = { state: "PROGRESS", current: 3.2e9, total: 8.1e9, unit: "B", rate: 41e6, eta: 119 };
     assert.equal(show(download).figures, "3.2 of 8.1 GB, 41 MB/s, 2 min left");
-    assert.equal(show(download, { locale: "de" }).figures.replaceAll("\u00a0", " "), "3,2 of 8,1 GB, 41 MB/s und 2 Min. left");
+    assert.equal(show(download, { locale: "de" }).figures.replaceAll("\u00a0", " "), "3,2 of 8,1 GB, 41 MB/s, 2 Min. left");
+    const mixed = show(download, { locale: "ar" }).figures;
+    assert.equal(mixed.split(", ").length, 3);
+    for (const part of mixed.split(", ")) assert.match(part, /^\u2068[^\u2068\u2069]+\u2069$/, "each part in a direction of its own");
+    const units = { rows: "Zeilen" };
+    const german = display({ ...SITUATION, state: { job: "j", rev: 1, ...running } }, { ...WORDS, units, ofTotal: (current, total) => `${current} von ${total}`, perSecond: (amount) => `${amount} je Sekunde`, comma: "; " });
+    assert.equal(german.figures, "43 von 100 Zeilen; 10 Zeilen je Sekunde; 6 sec left");
   });
 
   it("does not say per cents twice", () => {
@@ -76,6 +76,13 @@ describe("while it runs", () => {
   it("counts tries from the second on", () => {
     assert.equal(show({ ...running, attempt: 0 }).attempt, "");
     assert.equal(show({ ...running, attempt: 1 }).attempt, "try 2");
+    assert.equal(show({ ...running, attempt: 1, run: 2 }).attempt, "try 2");
+  });
+
+  it("says that a job has started again where no retry tells why its bar fell", () => {
+    assert.equal(show({ ...running, attempt: 0, run: 1 }).attempt, "");
+    assert.equal(show({ ...running, attempt: 0, run: 2 }).attempt, "started again");
+    assert.equal(show({ ...running, attempt: 1, run: 3 }).attempt, "try 2, started again");
   });
 
   it("makes a label of the task's name", () => {

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import * as format from "../src/format.js";
 
 const of = (current, total) => `${current} of ${total}`;
+const perSecond = (amount) => `${amount}/s`;
 /** Intl puts no-break spaces between figure and unit. */
 const plain = (text) => text.replaceAll(/[\u00a0\u202f]/g, " ");
 const counts = (current, total, unit, locale = "en") => plain(format.counts(current, total, unit, of, locale));
@@ -46,14 +47,14 @@ describe("counts", () => {
 
 describe("rate", () => {
   it("is per second", () => {
-    assert.equal(plain(format.rate(41e6, "B", "en")), "41 MB/s");
-    assert.equal(plain(format.rate(512, "B", "en")), "0.5 kB/s");
-    assert.equal(format.rate(410.3, "rows", "en"), "410 rows/s");
-    assert.equal(format.rate(0.254, null, "en"), "0.25/s");
+    assert.equal(plain(format.rate(41e6, "B", perSecond, "en")), "41 MB/s");
+    assert.equal(plain(format.rate(512, "B", perSecond, "en")), "0.5 kB/s");
+    assert.equal(format.rate(410.3, "rows", perSecond, "en"), "410 rows/s");
+    assert.equal(format.rate(0.254, null, perSecond, "en"), "0.25/s");
   });
 
   it("is left out where it says nothing", () => {
-    for (const value of [null, undefined, 0, -1, NaN, Infinity]) assert.equal(format.rate(value, "rows", "en"), "");
+    for (const value of [null, undefined, 0, -1, NaN, Infinity]) assert.equal(format.rate(value, "rows", perSecond, "en"), "");
   });
 });
 
@@ -62,8 +63,8 @@ describe("time", () => {
   const rough = (seconds) => plain(format.estimate(seconds, "en"));
 
   it("names the two greatest units", () => {
-    assert.deepEqual([0, 0.2, 59, 60, 95, 7200, 7260, 90061].map(exact), [
-      "0 sec", "1 sec", "59 sec", "1 min", "1 min 35 sec", "2 hr", "2 hr 1 min", "1 day 1 hr",
+    assert.deepEqual([0, 0.2, 10.4, 10.6, 59, 60, 95, 7200, 7260, 90061].map(exact), [
+      "0 sec", "0 sec", "10 sec", "11 sec", "59 sec", "1 min", "1 min 35 sec", "2 hr", "2 hr 1 min", "1 day 1 hr",
     ]);
   });
 
@@ -87,7 +88,7 @@ describe("a number that nobody counts to", () => {
     for (const unit of ["rows", "B"]) {
       assert.equal(counts(1e308, 5, unit), "");
       assert.ok(counts(1e20, -1e308, unit).length < 40);
-      assert.equal(format.rate(1e308, unit), "");
+      assert.equal(format.rate(1e308, unit, perSecond), "");
     }
     assert.equal(format.duration(1e308), "");
     assert.equal(format.fraction(1, 1e308), null);

@@ -23,6 +23,7 @@ export const use = async (job: string) => {
   const element = document.querySelector("task-progress");
   element?.addEventListener("cancel-requested", ({ detail }) => detail.job.length);
   await element?.cancel();
+  published.TaskProgress.languages = { de: { SUCCESS: "Fertig" } };
   published.TaskProgress.words = { SUCCESS: "Fertig", left: (time: string) => `noch ${time}` };
   return states.concat(document.querySelector("task-list")?.states.map(({ state }) => state) ?? []);
 };

@@ -101,6 +101,8 @@ export type Size = "card" | "bar" | "row" | "ring";
 export class TaskProgress extends HTMLElement {
   /** sentences of all elements of the page */
   static words: SomeWords;
+  /** the same by language, such as `{ de: {...} }` */
+  static languages: Record<string, SomeWords>;
   static define(tag?: string, registry?: CustomElementRegistry): void;
   job: string;
   root: string;

@@ -5,7 +5,7 @@ import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { until } from "../contract-server.js";
-import { it, missing, shows, stage } from "./page.js";
+import { host, it, missing, shows, stage } from "./page.js";
 
 const on = stage();
 const RECIPES = new URL("../../recipes/", import.meta.url);
@@ -37,6 +37,22 @@ describe("the recipe for", { skip: missing }, () => {
     await shows(page, "a", "30%");
     on.server.state("a", { state: "SUCCESS", current: 10 });
     await reads(page, "#told", "a has ended after 10 rows");
+    assert.deepEqual(faults, []);
+  });
+
+  it("another language, by the nearest lang", async () => {
+    on.server.page("/german.html", `<!doctype html><html lang="de-DE"><title>Aufgaben</title><script type="module" src="/german-page.js"></script>
+      <task-progress job="a"></task-progress><task-list jobs="a" token="t"></task-list><p lang="en"><task-progress job="b"></task-progress></p></html>`, POLICY);
+    on.server.page("/german.js", new URL("german.js", RECIPES));
+    on.server.page("/german-page.js", 'import { TaskProgress } from "/bridge/task-progress.js"; import { GERMAN } from "/german.js"; TaskProgress.languages = { de: GERMAN };');
+    for (const job of ["a", "b"]) on.server.state(job, { state: "PROGRESS", current: 3200, total: 8100, unit: "rows", rate: 41, eta: 119 });
+    const { page, faults } = await visit("/german.html");
+    await shows(page, "a", "Läuft");
+    const figures = async (job) => (await host(page, job).locator(".figures").textContent()).replaceAll("\u00a0", " ");
+    assert.equal(await figures("a"), "3.200 von 8.100 Zeilen, 41 Zeilen/s, noch 2 Min.");
+    await until(() => page.locator("task-list").evaluate((each) => each.shadowRoot.textContent.includes("0 von 1 beendet")));
+    await shows(page, "b", "Running");
+    assert.equal(await figures("b"), "3,200 of 8,100 rows, 41 rows/s, 2 min left");
     assert.deepEqual(faults, []);
   });
 

@@ -26,11 +26,24 @@ const masked = (text) =>
 const linesOfParts = (host) =>
   host.evaluate((element) => {
     const rtl = getComputedStyle(element).direction === "rtl";
+    // Of a text that is cut off counts what is seen.
+    const boxOf = (part) => {
+      const box = part.getBoundingClientRect();
+      const seen = { left: box.left, right: box.right, top: box.top, bottom: box.bottom };
+      for (let around = part.parentElement; around; around = around.parentElement) {
+        if (getComputedStyle(around).overflowX === "visible") continue;
+        const frame = around.getBoundingClientRect();
+        seen.left = Math.max(seen.left, frame.left);
+        seen.right = Math.min(seen.right, frame.right);
+      }
+      return seen;
+    };
     const seen = (part) => part.checkVisibility({ visibilityProperty: true }) && part.getBoundingClientRect().width > 1;
-    const parts = [...element.shadowRoot.querySelectorAll("[part]")].filter(seen);
+    // How far a bar is filled, and where it moves, differs by the moment.
+    const parts = [...element.shadowRoot.querySelectorAll("[part]:not(.fill)")].filter(seen);
     const boxes = parts
       .filter((part) => !parts.some((other) => other !== part && part.contains(other)))
-      .map((part) => [part.getAttribute("part").replaceAll(" ", "."), part.getBoundingClientRect()]);
+      .map((part) => [part.getAttribute("part").replaceAll(" ", "."), boxOf(part)]);
     const middle = ([, { top, bottom }]) => (top + bottom) / 2;
     const lines = [];
     for (const box of boxes.sort((a, b) => middle(a) - middle(b))) {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { until } from "../contract-server.js";
-import { assertAccessible, bar, element, host, it, missing, picture, serve, shows, spoken, stage, text } from "./page.js";
+import { assertAccessible, bar, button, element, host, it, missing, picture, serve, shows, spoken, stage, text } from "./page.js";
 import { STATES, elements, prepare } from "./states.js";
 
 const on = stage();
@@ -92,6 +92,35 @@ describe("each state", { skip: missing }, () => {
       }
     }, 40_000);
   }
+
+  it("has its dots between its texts, also from right to left", async () => {
+    const jobs = ["running", "stages", "retrying", "failure", "lost"];
+    prepare(on.server, jobs);
+    const { page } = await on.visit(elements("card", jobs), { dir: "rtl" });
+    for (const job of jobs) {
+      await shows(page, job, STATES[job].words.at(-1));
+      const gap = await host(page, job).evaluate(({ shadowRoot }) => {
+        const told = [...shadowRoot.querySelectorAll(".telling > span:not(.status)")].find((each) => each.checkVisibility() && each.textContent);
+        return shadowRoot.querySelector(".status").getBoundingClientRect().left - told.querySelector("span").getBoundingClientRect().right;
+      });
+      assert.ok(gap > 4, `${job}: ${gap}`);
+    }
+  });
+
+  it("keeps its label beside what the page adds, however narrow", async () => {
+    prepare(on.server, ["running"]);
+    on.server.actions = ["watch", "cancel"];
+    const { page } = await on.visit(element("running", 'token="good"').replace("></", '><a slot="actions" href="/">Download what there is already</a></'), PHONE);
+    await button(page, "running").waitFor();
+    for (const size of ["row", "card", "bar"]) {
+      await host(page, "running").evaluate((each, value) => (each.size = value), size);
+      const [label, added, cancel] = await host(page, "running").evaluate((each) => [".label", "a", ".cancel"].map((selector) => (each.querySelector(selector) ?? each.shadowRoot.querySelector(selector)).getBoundingClientRect().width));
+      assert.ok(label > 60 && added > 30 && cancel >= 28, `${size}: ${label}, ${added}, ${cancel}`);
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320, size);
+    }
+    await host(page, "running").evaluate((each) => (each.size = "row"));
+    await picture(page, "row-actions");
+  });
 
   it("fits into 200 px, however long its words", async () => {
     for (const [job, { of }] of Object.entries(STATES)) if (of) on.server.state(job, { ...of(), message: "a-long-word-".repeat(20) });
@@ -249,8 +278,9 @@ describe("the bar", { skip: missing }, () => {
     const { page } = await on.visit(element("a"));
     await shows(page, "a", "90%");
     const before = await position(page);
-    on.server.state("a", { current: 5, run: 2, attempt: 1 });
+    on.server.state("a", { current: 5, run: 2, attempt: 0 });
     await shows(page, "a", "5%");
+    await shows(page, "a", "started again");
     assert.ok((await position(page)) < before / 4);
     assert.equal(await page.evaluate(() => document.querySelector("task-progress").shadowRoot.querySelector(".fill").getAnimations().length), 0);
   });
@@ -398,10 +428,29 @@ describe("the page", { skip: missing }, () => {
   });
 
   it("that wants little motion gets none", async () => {
-    on.server.state("a", { current: 1, total: 2 });
-    const { page } = await on.visit(element("a") + element("b"), { reducedMotion: "reduce" });
-    await shows(page, "a", "50%");
-    assert.equal(await page.evaluate(() => document.getAnimations().length), 0);
+    on.server.state("a", { state: "STARTED" });
+    on.server.state("b", { state: "PENDING" });
+    on.server.state("c", { state: "PROGRESS", current: 1, total: 2 });
+    const { page } = await on.visit(element("a") + element("b", 'size="ring"') + element("c"));
+    await shows(page, "a", "Running");
+    await shows(page, "b", "Waiting");
+    await shows(page, "c", "50%");
+    // A document doesn't list what moves within shadow trees.
+    const moving = (job) => host(page, job).evaluate((each) => each.shadowRoot.getAnimations().length);
+    await host(page, "c").evaluate((each) => {
+      window.glides = 0;
+      each.shadowRoot.addEventListener("transitionrun", () => (window.glides += 1));
+    });
+    const glides = async (current) => {
+      on.server.state("c", { current });
+      await shows(page, "c", `${current * 50}%`);
+      return page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(window.glides)))));
+    };
+    await until(async () => (await moving("a")) > 0 && (await moving("b")) > 0, "both move");
+    assert.equal(await glides(1.5), 1);
+    await page.emulateMedia({ reducedMotion: "reduce" });
+    await until(async () => (await moving("a")) + (await moving("b")) === 0, "neither moves");
+    assert.equal(await glides(2), 1, "no other one");
   });
 
   it("keeps up with 200 elements at 10 updates a second each, over one connection and one watch", async () => {
