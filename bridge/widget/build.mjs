@@ -77,6 +77,19 @@ const BUDGETS_BYTES = /** @type {Record<string, number>} */ ({
   "": 10_000,
 });
 
+/** What a page with one card loads. Wanted are 25 kB; this is what it takes, and it must not become more unnoticed. */
+const FIRST_CARD = ["task-progress.js", "task-progress.looks.js"];
+const FIRST_CARD_BYTES = 29_900;
+
+/** @param {string} what @param {number} gzipped @param {number} most */
+const hold = (what, gzipped, most) => {
+  console.log(`${what}: ${gzipped} bytes gzipped, ${most} allowed`);
+  if (gzipped > most) process.exitCode = 1;
+};
+
+/** @type {Map<string, number>} */
+const sizes = new Map();
+
 /** @param {string} source @param {string} name @param {import("esbuild").BuildOptions} [more] */
 const bundle = async (source, name, more) => {
   const outfile = path(new URL(name, out));
@@ -94,11 +107,9 @@ const bundle = async (source, name, more) => {
     plugins: [smallStyles, withoutWebTransport, parts],
     ...more,
   });
-  const content = await readFile(outfile);
-  const gzipped = gzipSync(content, { level: 9 }).length;
-  const most = BUDGETS_BYTES[name] ?? BUDGETS_BYTES[""] ?? 0;
-  console.log(`bridge/static/${name}: ${content.length} bytes, ${gzipped} gzipped, ${most} allowed`);
-  if (gzipped > most) process.exitCode = 1;
+  const gzipped = gzipSync(await readFile(outfile), { level: 9 }).length;
+  sizes.set(name, gzipped);
+  hold(`bridge/static/${name}`, gzipped, BUDGETS_BYTES[name] ?? BUDGETS_BYTES[""] ?? 0);
 };
 
 await mkdir(out, { recursive: true });
@@ -109,3 +120,4 @@ await bundle("src/index.js", "task-progress.peer.js", { external: ["socket.io-cl
 await bundle("src/index.js", "task-progress.js", {
   banner: { js: `/* celery-bridge widget, sources ${await digestOfSources()}; with socket.io-client, MIT */` },
 });
+hold(`a first card (${FIRST_CARD.join(", ")})`, FIRST_CARD.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0), FIRST_CARD_BYTES);
