@@ -63,7 +63,7 @@ class Cell:
         """Let clients of these kinds watch a job, and wait until each has an answer.
 
         Args:
-            kinds: of `clients.KINDS`; default: python, raw and node.
+            kinds: of `clients.KINDS`, or ``widget``; default: python, raw and node.
             node: which of the nodes they use.
         """
         made = [

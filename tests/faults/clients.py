@@ -1,7 +1,8 @@
 """Recording clients: they follow a job over real connections and write down all that comes.
 
-A `Recorder` keeps the history and its `Screen`; its links are connections of different kinds, each
-of which comes back by itself. A link only carries: what to ask, and when, the recorder decides.
+A `RuleRecorder` keeps the history and its `Screen`; its links are connections of different kinds,
+each of which comes back by itself. A link only carries: what to ask, and when, the recorder
+decides. A `WidgetRecorder` has our widget's own `watch` decide all that, and show what it shows.
 """
 
 from __future__ import annotations
@@ -49,37 +50,19 @@ class Link(Protocol):
 
 
 class Recorder:
-    """Watches one job, over one or more links, and writes everything down.
+    """Watches one job, and writes everything down.
 
     Args:
         name: for reports.
-        links: makes of links: each gets what to call with what it hears.
-        job: the job's id; token: for it.
+        job: the job's id.
         since: the seq after which events are wanted.
     """
 
-    def __init__(
-        self,
-        name: str,
-        links: Sequence[Callable[[Heard], Link]],
-        job: str,
-        token: str | None,
-        since: int = 0,
-    ) -> None:
+    links: Sequence[Link]
+
+    def __init__(self, name: str, job: str, since: int) -> None:
         self.history = History(name, since=since)
         self.job = job
-        self._token = token
-        self._screen = Screen(self.history)
-        self._heard: queue.Queue[tuple[int, str, Any, Any, float] | None] = queue.Queue()
-        self._connected: dict[int, bool] = {}
-        self._open: dict[int, tuple[float, int]] = {}
-        self._due: dict[int, float] = {}
-        self._tag = 0
-        self._closed = False
-        self.links = [make(self._hearing(index)) for index, make in enumerate(links)]
-        self.history.ordered = not any(isinstance(link, PythonLink) for link in self.links)
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
 
     @property
     def state(self) -> dict[str, Any]:
@@ -118,9 +101,46 @@ class Recorder:
 
     def close(self) -> None:
         """Leave."""
-        self._closed = True
         for link in self.links:
             link.close()
+
+
+class RuleRecorder(Recorder):
+    """Follows the client's rule, over one or more links.
+
+    Args:
+        name: for reports.
+        links: makes of links: each gets what to call with what it hears.
+        job: the job's id; token: for it.
+        since: the seq after which events are wanted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        links: Sequence[Callable[[Heard], Link]],
+        job: str,
+        token: str | None,
+        since: int = 0,
+    ) -> None:
+        super().__init__(name, job, since)
+        self._token = token
+        self._screen = Screen(self.history)
+        self._heard: queue.Queue[tuple[int, str, Any, Any, float] | None] = queue.Queue()
+        self._connected: dict[int, bool] = {}
+        self._open: dict[int, tuple[float, int]] = {}
+        self._due: dict[int, float] = {}
+        self._tag = 0
+        self._closed = False
+        self.links = [make(self._hearing(index)) for index, make in enumerate(links)]
+        self.history.ordered = not any(isinstance(link, PythonLink) for link in self.links)
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Leave."""
+        self._closed = True
+        super().close()
         self._heard.put(None)
         self._thread.join(5)
 
@@ -319,16 +339,22 @@ class RawLink:
 
 
 class NodeLink:
-    """Node's own socket.io-client, in a process of its own."""
+    """Node's own socket.io-client, in a process of its own.
 
-    def __init__(self, url: str, heard: Heard) -> None:
+    Args:
+        url: the node.
+        heard: gets what comes.
+        program: what the process runs.
+    """
+
+    def __init__(self, url: str, heard: Heard, program: str = "recorder.cjs") -> None:
         node = shutil.which("node")
         if node is None or not (WIDGET / "node_modules" / "socket.io-client").exists():
             missing("Node with socket.io-client", "install Node 20 and run npm ci in bridge/widget")
         assert node is not None
         self._heard = heard
         self.process = subprocess.Popen(
-            [node, str(Path(__file__).with_name("recorder.cjs")), url, str(WIDGET)],
+            [node, str(Path(__file__).with_name(program)), url, str(WIDGET)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -366,6 +392,42 @@ class NodeLink:
         for line in self.process.stdout:
             what, name, data, at = json.loads(line)
             self._heard(what, name, data, at)
+
+
+class WidgetRecorder(Recorder):
+    """Our widget's own `watch`, in a process of its own: it asks, comes back and shows by itself.
+
+    Args:
+        name: for reports.
+        url: the node.
+        job: the job's id; token: for it.
+        since: the seq after which events are wanted.
+    """
+
+    def __init__(self, name: str, url: str, job: str, token: str | None, since: int = 0) -> None:
+        super().__init__(name, job, since)
+        self._answered = False
+        link = NodeLink(url, self._take, "widget.mjs")
+        self.links = [link]
+        link.ask({"job": job, "token": token, "since": since}, 0)
+
+    def wait_answered(self, seconds: float = 20) -> None:
+        wait_until(
+            lambda: self._answered, seconds=seconds, what=f"{self.history.client}: an answer"
+        )
+
+    def _take(self, what: str, name: str, data: Any, at: float) -> None:
+        match what:
+            case "shown":
+                self.history.shown.append((at, data))
+            case "told":
+                self.history.told.append((at, data))
+            case "gap":
+                self.history.gaps.append((at, data["from"], data["to"]))
+            case "answered":
+                self._answered = True
+            case _:
+                self.history.entries.append(Entry(at, what, name, data))
 
 
 def python_client(url: str) -> Callable[[Heard], Link]:

@@ -37,7 +37,7 @@ REDELIVERY_SECONDS = 30.0
 #: A job of a dead worker is given up after so many seconds, where the broker does not bring it.
 LOST_FINAL = 20
 ALLOWED_GROWTH = 40_000_000
-_CLIENTS = ("python", "raw", "raw", "polling", "node")
+_CLIENTS = ("python", "raw", "raw", "polling", "node", "widget")
 _TASKS: tuple[tuple[str, Callable[[random.Random], tuple[Any, ...]]], ...] = (
     ("steps", lambda chance: (chance.randint(5, 120), 0.05, 3)),
     ("steady", lambda chance: (chance.randint(5, 120), 0.05, 3)),

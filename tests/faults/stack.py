@@ -33,7 +33,7 @@ from bridge.settings import Settings
 from bridge.tokens import Tokens
 from tests.conftest import RabbitServer, RedisServer, free_port, missing, wait_until
 from tests.faults import ledger
-from tests.faults.clients import KINDS, Recorder
+from tests.faults.clients import KINDS, Recorder, RuleRecorder, WidgetRecorder
 from tests.faults.evidence import Death, Evidence, Stored
 from tests.faults.proxy import Proxy
 from tests.nodes import ROOT, SECRET, Node
@@ -258,12 +258,23 @@ class Stack:
         return Tokens(self.settings.require_secret(), seconds=3600).issue(jobs=job)
 
     def watch(self, job: Job, kind: str = "python", node: int = 0, **options: Any) -> Recorder:
-        """Let a recording client of one of `KINDS` watch a job, through its client wire."""
-        return self.record(f"{kind}@{node}", job, [KINDS[kind](self.url(node))], **options)
+        """Let a recording client watch a job, through its client wire.
+
+        Args:
+            job: what it watches.
+            kind: one of `KINDS`, or ``widget``.
+            node: which node it uses.
+            options: of the recorder.
+        """
+        name, url = f"{kind}@{node}", self.url(node)
+        if kind != "widget":
+            return self.record(name, job, [KINDS[kind](url)], **options)
+        self.recorders.append(WidgetRecorder(name, url, job.id, job.token, **options))
+        return self.recorders[-1]
 
     def record(self, name: str, job: Job, links: Any, since: int = 0) -> Recorder:
         """Let a client with links of its own watch a job."""
-        recorder = Recorder(name, links, job.id, job.token, since)
+        recorder = RuleRecorder(name, links, job.id, job.token, since)
         self.recorders.append(recorder)
         return recorder
 

@@ -25,7 +25,7 @@ RECONNECTS = 50
 def test_without_a_fault(cell: Cell) -> None:
     job = cell.start("steps", 20)
     for node in (0, 1):
-        cell.watch(job, *KINDS, node=node)
+        cell.watch(job, *KINDS, "widget", node=node)
     cell.settle(job)
 
 
@@ -56,7 +56,7 @@ def test_black_holed_in_mid_job(cell: Cell) -> None:
 @pytest.mark.cell("Client", "offline at the very moment of the final state")
 def test_offline_at_the_end(cell: Cell) -> None:
     job = cell.start("steps", 40)
-    for recorder in cell.watch(job):
+    for recorder in cell.watch(job, "python", "raw", "node", "widget"):
         recorder.wait_current(25)
     cell.stack.client_wires[0].cut()
     wait_until(lambda: cell.stack.stored(job.id).snapshot["state"] == "SUCCESS")
@@ -68,7 +68,7 @@ def test_offline_at_the_end(cell: Cell) -> None:
 @pytest.mark.cell("Client", f"{RECONNECTS} reconnects in a row")
 def test_many_reconnects(cell: Cell) -> None:
     job = cell.start("steps", 150)
-    (recorder,) = cell.watch(job, "raw")
+    recorder, _ = cell.watch(job, "raw", "widget")
     for times in range(1, RECONNECTS + 1):
         cell.stack.client_wires[0].drop()
         wait_until(

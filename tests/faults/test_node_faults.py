@@ -19,7 +19,9 @@ pytestmark = [pytest.mark.redis, pytest.mark.e2e, pytest.mark.usefixtures("worke
 def under_way(cell: Cell, count: int = 60) -> Job:
     """A job in the middle of its steps, watched on both nodes."""
     job = cell.start("steps", count)
-    recorders = [*cell.watch(job, "python", "node", node=0), *cell.watch(job, "raw", node=1)]
+    recorders = [
+        *cell.watch(job, "python", "node", "widget", node=0), *cell.watch(job, "raw", node=1)
+    ]  # fmt: skip
     for recorder in recorders:
         recorder.wait_current(5)
     return job

@@ -43,7 +43,10 @@ def queue(cell: Cell) -> Iterator[Redis]:
 def under_way(cell: Cell, count: int = 60, task: str = "steps", *args: Any) -> Job:
     """A job in the middle of its steps, watched on both nodes."""
     job = cell.start(task, count, *args)
-    recorders = [*cell.watch(job, "python", "raw", node=0), *cell.watch(job, "node", node=1)]
+    recorders = [
+        *cell.watch(job, "python", "raw", node=0),
+        *cell.watch(job, "node", "widget", node=1),
+    ]
     for recorder in recorders:
         recorder.wait_current(5)
     return job
