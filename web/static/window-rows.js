@@ -1,6 +1,8 @@
 /** Thousands of rows of one height, of which only those near the screen are there. */
 
 const BEYOND_PX = 400;
+/** Rows on either side of the one that has the keyboard: the next Tab may come before the next frame. */
+const BESIDE_FOCUS = 4;
 
 export class WindowRows {
   #container;
@@ -25,6 +27,7 @@ export class WindowRows {
     for (const row of container.children) this.#rows.set(row.dataset.job, row);
     this.#measure();
     addEventListener("scroll", () => this.#later(), { passive: true });
+    container.addEventListener("focusin", () => this.#draw());
     addEventListener("resize", () => {
       this.#measure();
       this.#later();
@@ -90,12 +93,16 @@ export class WindowRows {
     for (const [job, index] of wanted) this.#place(job, index);
   }
 
-  /** Who is on a row with the keyboard stays there, also while it is out of sight. */
+  /** Who is on a row with the keyboard stays there, also while it is out of sight, and has rows to go on to. */
   #keepFocused(wanted) {
     const job = document.activeElement?.closest?.("[data-job]")?.dataset.job;
-    if (!job || wanted.has(job) || !this.#rows.has(job)) return;
-    const index = this.#items.findIndex((item) => item.job === job);
-    if (index >= 0) wanted.set(job, index);
+    if (!job || !this.#rows.has(job)) return;
+    const focused = this.#items.findIndex((item) => item.job === job);
+    if (focused < 0) return;
+    const last = Math.min(this.#items.length - 1, focused + BESIDE_FOCUS);
+    for (let index = Math.max(0, focused - BESIDE_FOCUS); index <= last; index += 1) {
+      wanted.set(this.#items[index].job, index);
+    }
   }
 
   #place(job, index) {
