@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.web.visitor import Demo, Visitor
+from tests.web.visitor import Demo, Visitor, settle
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.redis]
 PAGES = ("gallery", "jobs", "job", "playground", "sign-in", "refused")
@@ -114,12 +114,6 @@ def look(
         return visitor
 
     return visit
-
-
-def settle(page: Page) -> None:
-    """Wait until the page has all that it asked for, and has drawn it."""
-    page.wait_for_load_state("networkidle")
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 @pytest.mark.parametrize("name", PAGES)

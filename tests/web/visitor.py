@@ -173,3 +173,9 @@ def state_of(element: Any) -> str:
 def reach(element: Any, state: str) -> None:
     """Wait until a `<task-progress>` shows a state."""
     wait_until(lambda: state_of(element) == state, seconds=25, what=f"{state}")
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has all that it asked for, and has drawn it."""
+    page.wait_for_load_state("networkidle")
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
