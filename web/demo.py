@@ -20,6 +20,7 @@ from web.guard import refuse_other_sites
 from web.identity import someone
 from web.inputs import read_fields, read_files
 from web.refusals import NO_STORE, wants_page
+from web.subjects import keep, subject_of
 from web.uploads import Uploads
 
 QUEUE = "workers"
@@ -51,6 +52,7 @@ def start_job(name: str) -> ResponseReturnValue:
     except BaseException:
         uploads.discard([upload for upload, _ in saved])
         raise
+    keep(job.id, subject_of(kind, values, [title for _, title in saved]))
     if wants_page(request):
         return redirect(url_for("job_page.page", job=job.id), 303)
     return jsonify(job=job.id, token=job.token), 201, NO_STORE

@@ -9,6 +9,7 @@ from flask import Blueprint, current_app, render_template, request
 
 from bridge.errors import Unavailable
 from web.dashboard import NOTHING, line_maker, of_visitor
+from web.subjects import kept
 
 LATEST = 6
 
@@ -33,4 +34,5 @@ def gallery() -> str:
         sources=current_app.extensions["demo-sources"],
         max_upload_bytes=current_app.config["MAX_CONTENT_LENGTH"],
         lines=lines,
+        subjects=kept(),
     )

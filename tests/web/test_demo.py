@@ -295,3 +295,22 @@ def test_the_celery_client_follows_no_results(app: Flask) -> None:
     celery = app.extensions["demo-celery"]
     assert celery.backend.__class__.__name__ == "DisabledBackend"
     assert celery.conf.accept_content == ["json"]
+
+
+def test_what_the_latest_jobs_were_started_with_stays_in_the_cookie(
+    client: FlaskClient, submitted: Submitted
+) -> None:
+    for steps in range(1, 9):
+        client.post("/demo/jobs/metronome", json={"steps": steps, "interval": 0.5})
+    with client.session_transaction() as session:
+        kept = dict(session["subjects"])
+    assert list(kept) == [f"job-{n}" for n in range(3, 9)]
+    assert kept["job-8"].startswith("Steps: 8, ")
+    assert kept["job-8"].endswith(": 0.5")
+    for _ in range(6):
+        files = [file(name="語🦀" * 100 + ".txt"), file(name="b.txt")]
+        answer = client.post("/demo/jobs/count_words", data={"file": files})
+        assert answer.status_code == 201
+        assert len(answer.headers["Set-Cookie"]) < 4000, "browsers keep no longer ones"
+    with client.session_transaction() as session:
+        assert len(dict(session["subjects"])["job-9"]) == 80

@@ -112,9 +112,12 @@ def test_after_a_reload_the_jobs_are_there_and_go_on(gallery: Gallery) -> None:
     first = gallery.start("metronome", steps="600", interval="0.1")
     reach(widget(first), "PROGRESS")
     gallery.start("metronome", steps="1", interval="0")
+    asked = gallery.page.locator(".job .subject").all_inner_texts()
     gallery.page.reload()
     cards = gallery.page.locator(".job")
     expect(cards).to_have_count(2)
+    expect(cards.locator(".subject")).to_have_text(asked)
+    assert "600" in asked[1]
     reach(widget(cards.nth(0)), "SUCCESS")
     expect(cards.nth(0).locator(".result")).to_contain_text("steps1")
     running = widget(cards.nth(1))
