@@ -10,7 +10,7 @@ import time
 
 from benchmarks import report
 from benchmarks.machine import pin_load
-from benchmarks.markdown import lines_of, versions, write
+from benchmarks.markdown import goal_row, lines_of, versions, write
 
 SUBJECTS = [
     "fanout",
@@ -55,7 +55,8 @@ def main() -> None:
         subject.versions = versions()
         subject.command = f"make bench ONLY={name} ROUNDS={given.rounds}"
         subject.save()
-        print("\n".join(lines_of(subject)), f"({subject.seconds:.0f} s)", flush=True)
+        rows = [" | ".join(goal_row(subject, goal)) for goal in subject.goals]
+        print("\n".join([*lines_of(subject), *rows]), f"({subject.seconds:.0f} s)", flush=True)
         write(report.load_all(SUBJECTS))
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")

@@ -146,7 +146,6 @@ def run(rounds: int) -> Subject:
     for share, limit in ((0.5, 15), (0.99, 60)):
         subject.goal(
             13, f"ms from update() to the page, p{100 * share:g}", limit, [percentile(ages, share)],
-            note="the last station is the browser: it draws 60 times a second where it has a core",
         )  # fmt: skip
     subject.notes.append(
         "The widget draws once a frame of the screen (60 a second), which is most of the last "

@@ -172,9 +172,7 @@ def run(rounds: int) -> Subject:
         at_least=True,
     )  # fmt: skip
     subject.goal(
-        11, "CPU of one publish, to stock emit's", 1.2, ratios(ours["cpu"], stock["cpu"]),
-        note="a stock emit encodes a dict that is ready; here a record of 33 fields and its run's "
-        "line are made, compared, encoded, and the receipt noted. It would take these in C",
+        11, "CPU of one publish, to stock emit's", 1.2, ratios(ours["cpu"], stock["cpu"])
     )  # fmt: skip
     subject.goal(11, "seconds until a job that is watched tells at RATE_WATCHED", 1.0, paces)
     return subject

@@ -22,7 +22,6 @@ class Goal:
         limit: the bound.
         measured: the median; low, high: its range over the rounds.
         at_least: whether `limit` is a lower bound.
-        note: why it is missed, where it is, and what it would take.
     """
 
     number: int
@@ -32,7 +31,6 @@ class Goal:
     low: float
     high: float
     at_least: bool = False
-    note: str = ""
 
     @property
     def met(self) -> bool:
@@ -67,20 +65,10 @@ class Subject:
 
     def goal(
         self, number: int, text: str, limit: float, values: Sequence[float],
-        *, at_least: bool = False, note: str = "",
+        *, at_least: bool = False,
     ) -> None:  # fmt: skip
-        self.goals.append(
-            Goal(
-                number,
-                text,
-                limit,
-                statistics.median(values),
-                min(values),
-                max(values),
-                at_least,
-                note,
-            )
-        )
+        middle = statistics.median(values)
+        self.goals.append(Goal(number, text, limit, middle, min(values), max(values), at_least))
 
     def save(self) -> None:
         RESULTS.mkdir(exist_ok=True)

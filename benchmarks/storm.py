@@ -75,7 +75,7 @@ def run(rounds: int) -> Subject:
         found = {
             mode: [
                 storm(Ours(url, mode), url)
-                for _ in range(min(rounds, 3 if mode == "eventlet" else 1))
+                for _ in range(min(rounds, 2 if mode == "eventlet" else 1))
             ]
             for mode in ("eventlet", "gevent")
         }

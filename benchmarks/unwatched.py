@@ -70,7 +70,7 @@ def run(rounds: int) -> Subject:
         names = ("celery-bridge, eventlet", "celery-bridge, gevent")
         jobs = [str(n) for n in JOBS]
         flat = {
-            name: alternate(min(rounds, 2), jobs, partial(of_jobs, nodes[name])) for name in names
+            name: alternate(min(rounds, 1), jobs, partial(of_jobs, nodes[name])) for name in names
         }
     stock = next(iter(found))
     subject.table(
