@@ -40,7 +40,7 @@ _REASONS: Final = (
      "join; where more CPU is not the reason, the machine was busy."),
     (5, "memory", "One green thread of the server and its stack remain a client. It would take "
      "reading in the hub, as Node does."),
-    (7, "p99", "The node's CPU is the same with and without clients that read nothing; the load "
+    (7, "p99", "See the node's CPU with and without clients that read nothing. The load "
      "generator and Redis share a core, and are late when the machine is busy. It would take a "
      "machine of its own for the load."),
     (8, "", "Both nodes share a core here. It would take a machine with more."),
