@@ -480,6 +480,41 @@ def test_a_large_answer_is_cut_and_the_reader_asks_on(sender: Sender) -> None:
     assert seen == list(range(1, 41))
 
 
+def test_a_reader_gets_the_same_wherever_it_is(sender: Sender) -> None:
+    """Near the end, far behind, in a hole, just before one, and past what is retained."""
+    run = sender.run()
+    told = 0
+    for skipped in [0] * 50 + [7] + [0] * 60 + [300] + [0] * 400:
+        told += skipped + 1
+        sender.publish(sender.event(run, skipped=skipped))
+    retained = sender.events()
+    assert retained[0] > 1, "some are gone"
+    for since in (*range(0, told + 1, 5), *retained):
+        (reading,) = sender.journal.read([(sender.job, since)])
+        wanted = [seq for seq in retained if seq > since]
+        assert [event["seq"] for event in reading.events] == wanted, since
+        assert reading.gap == (since < told and wanted[0] > since + 1), since
+
+
+def test_a_read_costs_what_it_answers_and_not_all_that_is_retained(
+    journal: RedisJournal, redis_url: str
+) -> None:
+    sender = Sender(journal)
+    run = sender.run()
+    body = '"at":1,"data":"' + "x" * 60_000 + '"}'
+    for _ in range(9):
+        sender.publish(*(sender.event(run, body=body) for _ in range(10)))
+    if isinstance(journal._client, fakeredis.FakeRedis):
+        pytest.skip("nobody sees what the embedded fallback does")
+    with connect(redis_url) as other, other.monitor() as monitor:
+        page = sender.events(since=5)
+        other.ping()
+        commands = list(iter(lambda: monitor.next_command()["command"], "PING"))
+    copied = sum(int(each.split()[-1]) for each in commands if each.startswith(("XR", "xr")))
+    assert page == list(range(6, 6 + len(page)))
+    assert copied < 32 * 2 + 60, commands
+
+
 def test_an_event_that_nobody_could_send_on_is_read_without_its_data(sender: Sender) -> None:
     body = '"at":1,"data":' + "[" * 900 + "]" * 900 + "}"
     sender.publish(sender.event(body=body), sender.event())
