@@ -27,7 +27,8 @@ BACKOFF_LAST: Final = 2.0
 BATCH: Final = 500
 #: After so long without a word of the journal about a job that runs here, it is asked.
 ASK_SECONDS: Final = 0.75
-#: Ends as new as this are told again to a journal that was away, for it may have lost them.
+#: Ends as new as this are told again to a journal that was away, for it may have lost them; what
+#: is older is forgotten, with all that its run held.
 ENDS_KEPT_SECONDS: Final = 10.0
 ENDS_KEPT: Final = 200
 #: How often an amendment is tried against states that change under it.
@@ -161,7 +162,7 @@ class Courier:
         then = [] if wait is None else [now + wait]
         if self._lanes.executing():
             then += [self._renew_at, self._ask_at]
-        elif self._ended and not self._ended[-1].found:
+        elif self._ended:
             then.append(max(self._ask_at, self._ended[-1].told_at + ASK_SECONDS))
         if self.calls:
             then.append(self.calls.due_at)
@@ -215,15 +216,20 @@ class Courier:
         """Ask how jobs stand that had nothing to tell, and so got no answer either.
 
         A silent task hears of a cancel this way; and a journal that was lost, or a sweep that took
-        a silent worker for a dead one, hears of the task.
+        a silent worker for a dead one, hears of the task. The newest end is asked after for as long
+        as ends are kept: a worker that is idle would not notice that the journal was away.
         """
         now = time.monotonic()
         if now < self._ask_at:
             return
         self._ask_at = now + ASK_SECONDS
+        while self._ended and now - self._ended[0].told_at >= ENDS_KEPT_SECONDS:
+            self._ended.popleft()
         silent = [lane for lane in self._lanes.executing() if now - lane.heard_at >= ASK_SECONDS]
         ended = [
-            each for each in self._ended if not each.found and now - each.told_at >= ASK_SECONDS
+            each
+            for each in self._ended
+            if now - each.told_at >= ASK_SECONDS and (not each.found or each is self._ended[-1])
         ]
         lanes = silent + [each.lane for each in ended]
         if not lanes:
@@ -238,6 +244,8 @@ class Courier:
                 continue
             if standing.rev < lane.floor or (standing.verdict and standing.run_id == lane.key):
                 self._tell_again(lane)
+            if standing.rev < lane.floor and lane.complete:
+                self._tell_ends_again()
         for each in ended:
             each.found = True
 

@@ -183,3 +183,27 @@ def test_an_end_that_the_journal_took_and_lost_is_told_again(
     redis.client.restore(sending.keys[0], 0, kept, replace=True)
     assert sending.read()[0]["state"] == "STARTED"
     wait_until(lambda: sending.read()[0]["state"] == "SUCCESS")
+
+
+def test_an_idle_process_notices_that_the_journal_lost_its_ends(
+    redis: RedisServer, channel: str
+) -> None:
+    """Nobody runs or ends there any more, so that nothing but a question finds it out."""
+    sending = Sending(redis.url, channel)
+    first = sending.run.job
+    sending.progress.finish("SUCCESS")
+    assert sending.outbox.flush(5)
+    second = Progress(Run(job=f"second-{channel}"), told_end=sending.outbox.ended)
+    sending.outbox.open(second)
+    second.finish("FAILURE")
+    assert sending.outbox.flush(5)
+    ended = sending.outbox.courier._ended
+    wait_until(lambda: all(each.found for each in list(ended)), what="both to be found")
+
+    redis.client.flushall()
+
+    def states() -> list[Any]:
+        readings = sending.journal.read([(first, -1), (second.job, -1)])
+        return [(reading.snapshot or {}).get("state") for reading in readings]
+
+    wait_until(lambda: states() == ["SUCCESS", "FAILURE"], what="both ends to be told again")

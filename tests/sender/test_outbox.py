@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -449,6 +450,26 @@ def test_what_is_new_is_not_taken_for_a_repeat(outbox: Outbox, queue: Queue) -> 
     assert outbox.flush(5)
     assert not any(publication.again for publication in queue.log)
     assert len(outbox.courier._ended) == 1
+
+
+def test_nothing_is_kept_of_runs_that_ended_a_while_ago(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.sender.courier.ENDS_KEPT_SECONDS", 0.2)
+
+    def left() -> int:
+        gc.collect()
+        kept = [each for each in gc.get_objects() if isinstance(each, Lane | Progress)]
+        return sum(each.job == "brief" for each in kept)
+
+    for _ in range(300):
+        progress = run_in(outbox, "brief")
+        outbox.open(progress)
+        progress.emit("e", 1)
+        progress.finish("SUCCESS")
+    del progress
+    assert outbox.flush(5)
+    wait_until(lambda: left() == 0, what="them to be gone")
 
 
 def test_an_end_is_told_again_to_a_journal_that_was_away_or_that_lost_it(
