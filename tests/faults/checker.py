@@ -39,7 +39,7 @@ def check(evidence: Evidence) -> list[Breach]:
 
 def _revs_rise(evidence: Evidence) -> Found:
     """1: rev rises; one rev is one message; seq goes with it."""
-    contents: dict[int, Any] = {}
+    contents: dict[tuple[int, Any], Any] = {}
     numbered: dict[int, int] = {}
     for history in evidence.histories:
         # States and events apart, for a client that fell behind is told the newest state anew.
@@ -55,7 +55,9 @@ def _revs_rise(evidence: Evidence) -> Found:
                 last[entry.link, is_state] = rev
         for name, message in _messages(history):
             content = _content(name, message)
-            if contents.setdefault(message["rev"], content) != content:
+            # What is told again to a new journal may get a number that the lost one gave away.
+            place = message["rev"], message.get("epoch")
+            if contents.setdefault(place, content) != content:
                 yield history.client, f"two messages have rev {message['rev']}"
             if name != "progress":
                 numbered[message["rev"]] = message["seq"]
@@ -101,7 +103,8 @@ def _screens_go_forward(evidence: Evidence) -> Found:
             if ended and after["run"] == before["run"] and after["state"] != before["state"]:
                 yield history.client, f"{after['state']} was shown over {before['state']}"
         yield from ((history.client, what) for what in _flickers(states))
-        for run, shown in itertools.groupby(states, key=lambda state: state["run"]):
+        # Where nobody knows a run any more, the next one has its number in the new journal.
+        for (run, _), shown in itertools.groupby(states, key=lambda s: (s["run"], s.get("epoch"))):
             yield from ((history.client, what) for what in _goes_back(evidence, run, list(shown)))
 
 
@@ -272,7 +275,8 @@ def _deaths_are_told(evidence: Evidence) -> Found:
                 dead = any(death.pid == pid and death.at <= at for death in evidence.deaths)
                 if not dead and not _was_silent(evidence, at):
                     yield history.client, f"{word} was shown of a worker that lives"
-    for death in evidence.deaths:
+    # A job whose worker died with the journal is one of which nobody knows.
+    for death in evidence.deaths if not evidence.journal_lost else ():
         for execution in evidence.truth.executions:
             open_then = execution.started <= death.at and execution.ended is None
             if execution.pid == death.pid and open_then and death.until is None:
