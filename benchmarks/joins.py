@@ -14,7 +14,7 @@ from benchmarks.report import Subject, alternate, ratios, spread
 from bridge.message_queue.roster import Roster
 
 #: Stock's eventlet server stops at 1,024 connections.
-CLIENTS = 800
+CLIENTS = 500
 MANY = 5000
 LEAVERS = 100
 
