@@ -16,6 +16,7 @@ from tests.conftest import wait_until
 from tests.faults.cell import Cell
 from tests.faults.clients import Recorder
 from tests.faults.conftest import CHOSEN
+from tests.faults.proxy import Proxy
 from tests.faults.stack import SERVERS, Stack, running_stack
 
 pytestmark = [pytest.mark.redis, pytest.mark.e2e, pytest.mark.usefixtures("worker")]
@@ -77,11 +78,7 @@ def test_restart(cell: Cell) -> None:
 def test_restart_with_data_lost(cell: Cell) -> None:
     job = under_way(cell, 100)
     before = cell.stack.stored(job.id).snapshot
-    cell.stack.queue.stop()
-    for kept in cell.stack.folder.glob("append*"):
-        shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
-    cell.stack.queue.start()
-    cell.fault_over()
+    lose_data(cell)
     wait_until(lambda: cell.stack.stored(job.id).snapshot is not None)
     rebuilt = cell.stack.stored(job.id).snapshot
     assert before is not None
@@ -92,6 +89,30 @@ def test_restart_with_data_lost(cell: Cell) -> None:
     cell.settle(job, journal_lost=True)
     # By the epoch its watchers know that the events before are gone.
     assert all(recorder.history.gaps for recorder in recorders_of(cell, job))
+
+
+def lose_data(cell: Cell) -> None:
+    """Restart the queue without what it had written down."""
+    cell.stack.queue.stop()
+    for kept in cell.stack.folder.glob("append*"):
+        shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+    cell.stack.queue.start()
+    cell.fault_over()
+
+
+@pytest.mark.cell("Queue", "restart with data lost after the end, the worker idle")
+def test_restart_with_data_lost_after_the_end(cell: Cell) -> None:
+    job = cell.start("steps", 10)
+    for recorder in cell.watch(job, "python", "node", "widget"):
+        recorder.wait_for("SUCCESS")
+    cell.hold(1.5, 5)  # the worker has seen that the journal has the end, and has nothing to do
+    lose_data(cell)
+    wait_until(
+        lambda: (cell.stack.stored(job.id).snapshot or {}).get("state") == "SUCCESS",
+        what="the end to be told again",
+    )
+    cell.watch(job, "raw", "widget", node=1)
+    cell.settle(job, journal_lost=True)
 
 
 @pytest.mark.cell("Queue", "stopped for 60 s")
@@ -125,6 +146,28 @@ def test_black_holed(cell: Cell) -> None:
         wire.heal()
     cell.fault_over()
     cell.settle(job, seconds=60)
+
+
+@pytest.mark.cell("Queue", "the worker's connection half closed, again and again")
+def test_half_closed_to_the_worker(cell: Cell) -> None:
+    half_close(cell, cell.stack.worker_wire)
+
+
+@pytest.mark.cell("Queue", "the nodes' connections half closed, again and again")
+def test_half_closed_to_the_nodes(cell: Cell) -> None:
+    half_close(cell, *cell.stack.node_wires)
+
+
+def half_close(cell: Cell, *wires: Proxy) -> None:
+    """Nothing comes any more, and the other side still listens."""
+    job = under_way(cell, 80)
+    for current in (15, 30, 45):
+        for wire in wires:
+            wire.half_close()
+        for recorder in recorders_of(cell, job):
+            recorder.wait_current(current)
+    cell.fault_over()
+    cell.settle(job)
 
 
 @pytest.mark.cell("Queue", "slow: 200 ms a round trip")
