@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import Flask, request
 from flask_socketio import SocketIO
 
-from bridge.errors import BadRequest, InvalidId, Refused, SettingsError
+from bridge.errors import BadRequest, InvalidId, SettingsError
 from bridge.message_queue.choice import base_channel_of
 from bridge.relay import patching
 from bridge.relay.answers import Answer, Answers, JobList
 from bridge.relay.authorize import Authorize, Sessions
 from bridge.relay.caller import caller_of
+from bridge.relay.entrance import entrance
 from bridge.relay.gate import Gate
-from bridge.relay.hooks import REFUSALS, hook
+from bridge.relay.hooks import hook
 from bridge.relay.http import make_blueprint
 from bridge.relay.metrics import Metrics
 from bridge.relay.namespace import BridgeNamespace
@@ -128,7 +129,7 @@ class Bridge:
             make_blueprint(self.settings, self._running, lambda: self.async_mode)
         )
         app.before_request(self.start)
-        app.wsgi_app = _entrance(app.wsgi_app)  # type: ignore[method-assign]
+        app.wsgi_app = entrance(app.wsgi_app)  # type: ignore[method-assign]
         app.extensions[EXTENSION] = self
 
     @property
@@ -372,31 +373,6 @@ def _make_socketio(app: Flask, settings: Settings) -> None:
         cors_credentials=ANY_ORIGIN not in origins,
         max_http_buffer_size=settings.max_message,
     )
-
-
-def _entrance(wsgi_app: Any) -> Any:
-    """Wrap an application in what Engine.IO leaves open.
-
-    permessage-deflate is not negotiated, as it would compress each message for each client anew; a
-    connection that the gate refuses gets the status of its refusal; and streams are not held back.
-    (Flask-SocketIO hands on a copy of the environment, so only here can that be said.)
-    """
-
-    def application(environ: dict[str, Any], start_response: Any) -> Any:
-        environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-        refusals: list[Refused] = []
-        environ[REFUSALS] = refusals
-        if environ.get("PATH_INFO", "").endswith("/events"):
-            environ["eventlet.minimum_write_chunk_size"] = 1  # its server would wait for 4096 bytes
-
-        def start(status: str, *arguments: Any) -> Any:
-            if refusals:
-                status = f"{refusals[0].status} {refusals[0].code.upper()}"
-            return start_response(status, *arguments)
-
-        return wsgi_app(environ, start)
-
-    return application
 
 
 def _checked(job: str) -> str:

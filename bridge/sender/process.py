@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, current_app
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 _lock = threading.Lock()
 _outboxes: dict[Settings, Outbox] = {}
-_settings: dict[int, Settings] = {}
+#: By app, not by its id: the next app may get the id of one that is gone.
+_settings: weakref.WeakKeyDictionary[Celery, Settings] = weakref.WeakKeyDictionary()
 
 
 def settings_of(app: Celery | None = None) -> Settings:
@@ -38,10 +40,10 @@ def settings_of(app: Celery | None = None) -> Settings:
         if ours is not None:
             return ours
         app = current_app._get_current_object()  # type: ignore[attr-defined]
-    found = _settings.get(id(app))
+    found = _settings.get(app)
     if found is None:
         config = {key: app.conf[key] for key in app.conf if str(key).upper().startswith("BRIDGE_")}
-        found = _settings[id(app)] = Settings.load(config=config)
+        found = _settings[app] = Settings.load(config=config)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from celery import Celery
 
 from bridge import Progress, push_progress, submit
 from bridge.journal import RedisJournal, connect
+from bridge.sender.process import _settings, settings_of
 from bridge.settings import Settings
 from bridge.tokens import Tokens
 from tests.conftest import wait_until
@@ -58,3 +60,13 @@ def test_each_job_is_told_on_its_own_apps_channel(apps: list[Celery]) -> None:
         assert read(other) is None, "the other app's job is not here"
         assert Tokens(settings.secret_key, seconds=60).read(job.token).ids == {job.id}
         client.close()
+
+
+def test_an_app_that_is_gone_hands_its_settings_to_nobody() -> None:
+    app = Celery("gone", set_as_current=False)
+    app.conf["bridge_channel"] = "its-own"
+    assert settings_of(app).channel == "its-own"
+    assert "gone" in [each.main for each in _settings]
+    del app
+    gc.collect()
+    assert "gone" not in [each.main for each in _settings]
