@@ -41,15 +41,16 @@ class Message:
 
     Args:
         job: the job's id.
-        rev: its rev; seq: an event's seq, or a state's last one.
+        run: the run that it tells of; rev: its rev; seq: an event's seq, or a state's last one.
         kind: ``state`` or ``event``.
         array: the Socket.IO packet's JSON array, ``["name",{...}]``.
     """
 
-    __slots__ = ("_array", "_frames", "_packets", "job", "kind", "rev", "seq")
+    __slots__ = ("_array", "_frames", "_packets", "job", "kind", "rev", "run", "seq")
 
-    def __init__(self, job: str, rev: int, seq: int, kind: str, array: str) -> None:
+    def __init__(self, job: str, run: int, rev: int, seq: int, kind: str, array: str) -> None:
         self.job = job
+        self.run = run
         self.rev = rev
         self.seq = seq
         self.kind = kind
@@ -73,7 +74,7 @@ class Message:
             raise Malformed("packet", f"not an event packet of {namespace}")
         array = text[len(head) :]
         _check_array(frame, array)
-        return cls(frame.job, frame.rev, frame.seq, frame.kind, array)
+        return cls(frame.job, frame.run, frame.rev, frame.seq, frame.kind, array)
 
     @property
     def since(self) -> int:
@@ -178,7 +179,7 @@ def _message(
     job: str, numbers: Mapping[str, Any], seq: int, kind: str, name: str, payload: Mapping[str, Any]
 ) -> Message:
     array = json.dumps([name, payload], separators=(",", ":"))
-    return Message(job, numbers["rev"], seq, kind, array)
+    return Message(job, numbers["run"], numbers["rev"], seq, kind, array)
 
 
 class Aside:

@@ -167,8 +167,8 @@ class Relay:
         """Remember from where a resync must go on for clients that were told this."""
         with self._lock:
             for (job, _), reading in zip(requests, readings, strict=True):
-                rev = reading.snapshot["rev"] if reading.snapshot else 0
-                self._trails.of(job).told(rev, reading.last_seq)
+                state = reading.snapshot or {"run": 0, "rev": 0}
+                self._trails.of(job).told(state["run"], state["rev"], reading.last_seq)
 
     def unwatch(self, member: Member, watches: Iterable[str]) -> None:
         """Take a client out of what it watched; what it didn't watch is no matter."""

@@ -19,7 +19,7 @@ from bridge.relay.fanout import Fanout
 from bridge.relay.members import Member, Members
 from bridge.relay.message import EVENT, Aside, Message, cut_at, messages_of, outline_of
 from bridge.relay.reader import Reader
-from bridge.relay.trails import Trail, Trails
+from bridge.relay.trails import Place, Trail, Trails
 from bridge.rooms import job_room, root_room, user_room
 
 #: After a loss of the queue, so many of a root's or user's newest jobs are looked at.
@@ -64,9 +64,9 @@ class Resync:
         self._lock = lock
         self._stopped = stopped
 
-    def followed(self) -> list[tuple[str, int, int]]:
+    def followed(self) -> dict[str, Place]:
         """See `bridge.relay.sweep.Followed`."""
-        return [(job, *trail.place) for job, trail in self._trails if trail.aside is None]
+        return {job: trail.place for job, trail in self._trails if trail.aside is None}
 
     def make_up(self, job: str) -> None:
         """See `bridge.relay.sweep.Followed`."""
@@ -122,7 +122,7 @@ class Resync:
         )  # fmt: skip
 
     def _tell_followers(self, job: str, trail: Trail, aside: Aside, reading: Reading) -> Gap | None:
-        rev, seq = trail.place
+        rev, seq, _ = trail.place
         is_cut = cut_at(reading) is not None
         missed = [
             message

@@ -33,6 +33,7 @@ from bridge.records import (
     blank_record,
     shorten,
 )
+from bridge.relay.trails import Place
 from bridge.settings import Settings
 
 SWEEP_SECONDS: Final = 2.0
@@ -59,8 +60,8 @@ class Outcomes(Protocol):
 class Followed(Protocol):
     """What the sweep needs of the relay."""
 
-    def followed(self) -> Sequence[tuple[str, int, int]]:
-        """List the jobs that clients here watch, each with the last (rev, seq) passed on."""
+    def followed(self) -> dict[str, Place]:
+        """Return the jobs that clients here watch, each with how far they were followed."""
 
     def make_up(self, job: str) -> None:
         """Read a job anew and pass on what is newer."""
@@ -167,13 +168,13 @@ class Sweep:
         self._swept_at = now
         # A server that is full, or a replica, answers and yet takes no worker's beat: does it ours?
         self._journal.renew([f"sweep-{self._nonce}"], self._settings.lease)
-        followed = {job: (rev, seq) for job, rev, seq in self._relay.followed()}
+        followed = self._relay.followed()
         jobs = list(followed)
         for start in range(0, len(jobs), JOBS_A_TRIP):
             signs = self._signs(jobs[start : start + JOBS_A_TRIP])
             self._compare(signs, followed)
             self._judge(signs)
-            self._reconcile([sign for sign in signs if followed[sign.job][0] <= sign.rev])
+            self._reconcile(signs, followed)
         if self._is_turn():
             self._sweep_others(followed)
         self._beats.forget_others()
@@ -199,11 +200,11 @@ class Sweep:
         self._beats.see(signs)
         return signs
 
-    def _compare(self, signs: Sequence[VitalSigns], followed: dict[str, tuple[int, int]]) -> None:
+    def _compare(self, signs: Sequence[VitalSigns], followed: dict[str, Place]) -> None:
         """Make up for messages that were published and not heard, seen so twice in a row."""
         for sign in signs:
-            rev, seq = followed[sign.job]
-            if sign.rev <= rev and (sign.seq <= seq or seq < 0):
+            place = followed[sign.job]
+            if sign.rev <= place.rev and (sign.seq <= place.seq or place.seq < 0):
                 self._behind.discard(sign.job)
             elif sign.job in self._behind:
                 self._behind.discard(sign.job)
@@ -222,7 +223,7 @@ class Sweep:
         except (RedisError, OSError) as error:
             raise QueueUnavailable(f"the journal can't be reached: {error}") from error
 
-    def _sweep_others(self, followed: dict[str, tuple[int, int]]) -> None:
+    def _sweep_others(self, followed: dict[str, Place]) -> None:
         offset = 0
         while jobs := self._journal.running(JOBS_A_TRIP, offset):
             signs = self._signs([job for job in jobs if job not in followed])
@@ -239,11 +240,11 @@ class Sweep:
             if held and self._beats.since(sign.lease) <= latest:
                 self._pronounce(sign)
 
-    def _reconcile(self, signs: Sequence[VitalSigns]) -> None:
+    def _reconcile(self, signs: Sequence[VitalSigns], followed: dict[str, Place]) -> None:
         """Ask the result backend about jobs that seem to wait, now and then.
 
-        Their end gets the lowest rev that can be: a screen that has seen more than the journal
-        knows keeps what it has.
+        Their end gets the lowest rev that every screen here takes. Where screens have seen more
+        than the journal, which was lost, knows, it is the end of the run that they show.
         """
         if self._outcomes is None:
             return
@@ -257,18 +258,22 @@ class Sweep:
             self._waiting[job] = now + RECONCILE_SECONDS
             ended = self._outcomes.ended(job)
             if ended is not None:
-                self._tell_end(job, ended)
+                self._tell_end(job, ended, followed[job])
 
-    def _tell_end(self, job: str, ended: dict[str, Any]) -> None:
+    def _tell_end(self, job: str, ended: dict[str, Any], place: Place) -> None:
         (reading,) = self._journal.read([(job, -1)])
         publication = amended(
             reading.snapshot or blank_record(job, None),
             reading.run_id,
             lambda record: record["state"] not in FINAL and _end(record, ended),
         )
-        if publication is not None:
-            publication.again, publication.floor = True, 1
-            self._publish(publication)
+        newer = place.run > (reading.snapshot or {"run": 0})["run"]
+        if publication is None or (newer and reading.run_id):
+            return  # an older run waits in the journal: no word of ours may supersede its next try
+        publication.again, publication.floor = True, max(1, place.rev)
+        if newer:
+            publication.run_id, publication.run = uuid.uuid4().hex[:16], place.run
+        self._publish(publication)
 
     def _pronounce(self, sign: VitalSigns) -> None:
         """Say what became of a job whose worker died."""

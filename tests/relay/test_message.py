@@ -20,7 +20,7 @@ def told(message: Message) -> tuple[int, str, int]:
 
 def test_they_come_in_the_order_of_their_revs_and_a_state_knows_no_event_after_it() -> None:
     def told_of(state_rev: int) -> list[tuple[int, str, int]]:
-        state = {"rev": state_rev, "last_seq": 3}
+        state = {"rev": state_rev, "run": 1, "last_seq": 3}
         events = [event(10, 1), event(20, 2), event(30, 3)]
         return [told(m) for m in messages_of("j", Reading(state, events, False, 3))]
 

@@ -353,7 +353,7 @@ def test_an_event_source_goes_on_with_another_node(
 def a_message(rev: int, seq: int, kind: str = EVENT, array: str | None = None) -> Message:
     if array is None and kind == EVENT:
         array = json.dumps(["row", {"job": "a", "rev": rev, "seq": seq, "data": None}])
-    return Message("a", rev, seq, kind, array or json.dumps(["progress", a_state(rev, seq)]))
+    return Message("a", 1, rev, seq, kind, array or json.dumps(["progress", a_state(rev, seq)]))
 
 
 def a_state(rev: int, last_seq: int, state: str = "PROGRESS") -> dict[str, object]:

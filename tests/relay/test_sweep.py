@@ -12,6 +12,7 @@ import pytest
 from bridge.errors import QueueUnavailable
 from bridge.journal import connect
 from bridge.relay.sweep import RECONCILE_SECONDS, SWEEP_SECONDS, Sweep
+from bridge.relay.trails import Place
 from bridge.rooms import lease_key
 from bridge.settings import Settings
 from tests.conftest import RedisServer, wait_until
@@ -32,10 +33,11 @@ class Watching:
 
     def __init__(self) -> None:
         self.jobs: dict[str, tuple[int, int]] = {}
+        self.runs: dict[str, int] = {}
         self.made_up: list[str] = []
 
-    def followed(self) -> list[tuple[str, int, int]]:
-        return [(job, *place) for job, place in self.jobs.items()]
+    def followed(self) -> dict[str, Place]:
+        return {job: Place(*place, self.runs.get(job, 0)) for job, place in self.jobs.items()}
 
     def make_up(self, job: str) -> None:
         self.made_up.append(job)
@@ -174,13 +176,25 @@ def test_a_watched_job_that_waits_is_asked_for_at_the_result_backend(
     before = ward.worker.journal.read([("j", 0)])[0].snapshot or {"rev": 1}
     assert before["rev"] == 1 or known
     ward.outcomes.known["j"] = {"state": "SUCCESS", "error": None}
-    ward.watching.jobs["j"] = (before["rev"] + 1, 0)
-    ward.sweep_for(2 * RECONCILE_SECONDS)
-    assert ward.worker.journal.standings(["j"])[0].rev in (0, before["rev"]), "others know more"
-    ward.watching.jobs["j"] = (0, 0)
     ward.sweep_for(2 * RECONCILE_SECONDS)
     after = ward.snapshot("j")
     assert (after["state"], after["rev"]) == ("SUCCESS", before["rev"] + 1)
+
+
+@pytest.mark.parametrize(
+    ("known", "run"), [("PENDING", 3), ("PENDING", 1), (None, 3), ("RETRY", 1)]
+)
+def test_where_screens_have_seen_more_than_a_lost_journal_it_is_their_runs_end(
+    ward: Ward, known: str | None, run: int
+) -> None:
+    if known:
+        ward.worker.state("j", known)
+    seen = time.time_ns() // 1000 + 60_000_000
+    ward.watching.jobs["j"], ward.watching.runs["j"] = (seen, 0), run
+    ward.outcomes.known["j"] = {"state": "SUCCESS", "error": None}
+    ward.sweep_for(2 * RECONCILE_SECONDS)
+    after = ward.snapshot("j")
+    assert (after["state"], after["rev"], after["run"]) == ("SUCCESS", seen + 1, run)
 
 
 @pytest.mark.parametrize("trouble", ["away", "asleep", "both", "clock"])
