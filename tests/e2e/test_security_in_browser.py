@@ -34,7 +34,7 @@ ALLOWED_TAGS = set(
     """html head meta title link script body a header img p main h1 h2 h3 noscript section div
     button form label input select option figure figcaption pre code span ol ul li template
     task-progress dl dt dd details summary time b small nav svg symbol use path circle rect text
-    slot """.split()  # noqa: SIM905
+    slot bdi""".split()  # noqa: SIM905
 )
 SCRIPTS = {"/static/gallery.js", "/static/dashboard.js", "/static/job-page.js"}
 
