@@ -115,7 +115,9 @@ if kind == 'state' then
   if rank == 0 and stored_rank >= 0 then
     return reply('stale', stored_rev, stored_run, 0)
   end
-  if not new_run and (rank < stored_rank or stored_rank == 3) then
+  -- An end may be told once more, unchanged, above what screens saw of a journal that was lost.
+  local lifted = again and expect ~= '' and rank == stored_rank and floor >= stored_rev
+  if not new_run and (rank < stored_rank or stored_rank == 3) and not lifted then
     return reply('stale', stored_rev, stored_run, 0)
   end
 end

@@ -175,6 +175,10 @@ class Sweep:
             self._compare(signs, followed)
             self._judge(signs)
             self._reconcile(signs, followed)
+            for sign in signs:
+                ended = not (sign.running or sign.waiting)
+                if ended and sign.rev < followed[sign.job].rev:
+                    self._tell_end_again(sign.job, followed[sign.job])
         if self._is_turn():
             self._sweep_others(followed)
         self._beats.forget_others()
@@ -272,6 +276,21 @@ class Sweep:
             return  # an older run waits in the journal: no word of ours may supersede its next try
         publication.again, publication.floor = True, max(1, place.rev)
         if newer:
+            publication.run_id, publication.run = uuid.uuid4().hex[:16], place.run
+        self._publish(publication)
+
+    def _tell_end_again(self, job: str, place: Place) -> None:
+        """Lift an end above what screens here have seen of a journal that was lost since."""
+        (reading,) = self._journal.read([(job, -1)])
+        if reading.snapshot is None or reading.snapshot["rev"] >= place.rev:
+            return
+        publication = amended(
+            reading.snapshot, reading.run_id, lambda record: record["state"] in FINAL
+        )
+        if publication is None:
+            return
+        publication.again, publication.floor = True, place.rev
+        if not reading.run_id:
             publication.run_id, publication.run = uuid.uuid4().hex[:16], place.run
         self._publish(publication)
 

@@ -271,8 +271,11 @@ def _deaths_are_told(evidence: Evidence) -> Found:
         for at, state in history.shown:
             word = state["state"]
             if word == "LOST" or _is_verdict(state):
-                pid = getattr(evidence.truth.of(_deed_of(state)), "pid", None)
-                dead = any(death.pid == pid and death.at <= at for death in evidence.deaths)
+                told = evidence.truth.of(_deed_of(state))
+                # Who died before it told its name is one of those that ran the job.
+                ran = [told] if told is not None else evidence.truth.executions
+                pids = {execution.pid for execution in ran}
+                dead = any(death.pid in pids and death.at <= at for death in evidence.deaths)
                 if not dead and not _was_silent(evidence, at):
                     yield history.client, f"{word} was shown of a worker that lives"
     # A job whose worker died with the journal is one of which nobody knows.

@@ -197,6 +197,27 @@ def test_where_screens_have_seen_more_than_a_lost_journal_it_is_their_runs_end(
     assert (after["state"], after["rev"], after["run"]) == ("SUCCESS", seen + 1, run)
 
 
+@pytest.mark.parametrize("run", [0, 1])
+def test_an_end_is_lifted_above_what_screens_saw_of_a_lost_journal(ward: Ward, run: int) -> None:
+    if run:
+        before = ward.state("j", "SUCCESS", current=7)
+    else:
+        ward.worker.state("j", "PENDING")
+        ward.watching.jobs["j"] = (1, 0)
+        ward.outcomes.known["j"] = {"state": "SUCCESS", "error": None}
+        ward.sweep_for(2 * RECONCILE_SECONDS)
+        before = ward.snapshot("j")["rev"]
+    assert ward.snapshot("j")["run"] == run
+    seen = before + 60_000_000
+    ward.watching.jobs["j"], ward.watching.runs["j"] = (seen, 0), 1
+    ward.sweep_for(SWEEP_SECONDS)
+    after = ward.snapshot("j")
+    assert (after["state"], after["rev"], after["run"]) == ("SUCCESS", seen + 1, 1)
+    ward.watching.jobs["j"] = (seen + 1, 0)
+    ward.sweep_for(2 * SWEEP_SECONDS)
+    assert ward.snapshot("j")["rev"] == seen + 1
+
+
 @pytest.mark.parametrize("trouble", ["away", "asleep", "both", "clock"])
 def test_no_verdict_falls_within_one_lease_after_a_disturbance(
     ward: Ward, trouble: str, monkeypatch: pytest.MonkeyPatch
