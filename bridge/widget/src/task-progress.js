@@ -181,7 +181,8 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
 
   constructor() {
     super();
-    this.attachShadow({ mode: "open" });
+    // Until there is something better to show, what the page put into it stays in sight.
+    this.attachShadow({ mode: "open" }).append(document.createElement("slot"));
   }
 
   /** Id of the job. */
@@ -459,6 +460,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     // A job that ended and is tried again was not asked to stop this time.
     if (ended) this.#cancelling = false;
     const words = this.#sentences();
+    if (!this.#face) this.shadowRoot?.replaceChildren();
     this.#face ??= new looks.Face(/** @type {ShadowRoot} */ (this.shadowRoot), {
       cancel: () => this.#requestCancel(),
       disclose: (open) => (this.open = open),

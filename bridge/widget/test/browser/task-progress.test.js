@@ -51,6 +51,23 @@ describe("each state", { skip: missing }, () => {
     on.server = await serve(port);
   });
 
+  it("leaves in sight what the page put into it until it has something to show", async () => {
+    on.server.state("a", { state: "PROGRESS", current: 1, total: 4 });
+    const { page } = await on.visit(element("a").replace("><", "><span>drawn by the server</span><"));
+    await shows(page, "a", "25%");
+    const words = page.locator("task-progress > span");
+    assert.equal(await words.isVisible(), false);
+    let held;
+    await page.route("**/task-progress.looks.js", (route) => (held = route));
+    await page.reload();
+    await until(() => held, "the looks are asked for");
+    await page.waitForFunction(() => customElements.get("task-progress"));
+    assert.equal(await words.isVisible(), true);
+    await held.continue();
+    await shows(page, "a", "25%");
+    assert.equal(await words.isVisible(), false);
+  });
+
   it("comes back at once when the browser does, also over a line that only seems to stand", async () => {
     on.server.state("a", { state: "PROGRESS", current: 1, total: 4 });
     const { page } = await on.visit(element("a"));
