@@ -171,7 +171,7 @@ def test_what_a_slow_client_still_waits_for_is_not_told_after_the_end(
     member = Member("/bridge", "sid", "eio")
     relay.members.enter(member, "job:a", ["job:a"], 1.0)
     member.behind["a"] = 0
-    snapshot = {"rev": 1, "last_seq": 0, "root": None, "user": None}
+    snapshot = {"rev": 1, "run": 1, "last_seq": 0, "root": None, "user": None}
     reading = Reading(snapshot=snapshot, events=[], gap=False, last_seq=0)
     relay._catch_up_member(member)
     aside = member.aside["a"]

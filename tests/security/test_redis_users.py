@@ -99,7 +99,7 @@ def test_a_node_may_sweep(redis: GuardedRedis) -> None:
     redis.forget_refusals()
 
     clock = itertools.count(step=10)
-    relay = SimpleNamespace(followed=list)
+    relay = SimpleNamespace(followed=dict)
     sweep = Sweep(of_node, relay, clock=lambda: float(next(clock)))  # type: ignore[arg-type]
     sweep.sweep()
     sweep.sweep()
