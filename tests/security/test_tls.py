@@ -108,8 +108,8 @@ def secure_settings(url: str) -> Settings:
     )
 
 
-def test_a_node_and_a_worker_meet_behind_tls(tls_redis: TlsRedis, job: str) -> None:
-    settings = secure_settings(tls_redis.url)
+def assert_they_meet(settings: Settings, job: str) -> None:
+    """A node's client hears what a worker tells."""
     worker = Worker(settings)
     with running(settings) as node:
         client = Client(node.url)
@@ -122,6 +122,10 @@ def test_a_node_and_a_worker_meet_behind_tls(tls_redis: TlsRedis, job: str) -> N
         client.wait(2)
         assert client.seqs() == [1]
         client.close()
+
+
+def test_a_node_and_a_worker_meet_behind_tls(tls_redis: TlsRedis, job: str) -> None:
+    assert_they_meet(secure_settings(tls_redis.url), job)
 
 
 def subscribe(url: str) -> bool:
@@ -267,16 +271,6 @@ def test_rabbitmq_behind_tls(
         },
         environ={},
     )
-    worker = Worker(settings)
-    with running(settings) as node:
-        client = Client(node.url)
-        ack = client.ask("watch", {"job": job, "token": worker.tokens.issue(jobs=job)})
-        assert ack["ok"], ack
-        worker.state(job, "STARTED", current=1)
-        worker.event(job, data="x" * 60_000)
-        worker.state(job, current=2)
-        client.wait(2)
-        assert client.seqs() == [1]
-        client.close()
+    assert_they_meet(settings, job)
     front.close()
     elsewhere.close()
