@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -36,13 +38,23 @@ def missing(what: str, how: str) -> None:
     pytest.skip(sentence)
 
 
+#: Below those that the kernel gives to connections: one of these could take the port of a server
+#: that is stopped, or even be its own other end. Above 10080, which browsers refuse.
+_PORTS = range(11_000, 32_000)
+#: Test processes have neighbouring ids; each gets a stretch of its own.
+_port_numbers = itertools.count(os.getpid() * 997)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port for a server that may be stopped and started again."""
+    while True:
+        port = _PORTS[next(_port_numbers) % len(_PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = 15, what: str = "") -> None:
+def wait_until(condition: Callable[[], object], *, seconds: float = 30, what: str = "") -> None:
     """Wait for a condition, with an end that only a failure reaches."""
     end = time.monotonic() + seconds
     while not condition():

@@ -93,7 +93,7 @@ class Client:
         self.sio.on("*", lambda name, data: self.received.append((name, data)), namespace=namespace)
         self.sio.connect(
             url, namespaces=[namespace], transports=list(transports), socketio_path=path,
-            wait_timeout=10,
+            wait_timeout=30,
         )  # fmt: skip
 
     @property
@@ -104,7 +104,7 @@ class Client:
 
     def ask(self, event: str, *arguments: Any) -> Any:
         data = arguments[0] if len(arguments) == 1 else arguments
-        return self.sio.call(event, data, namespace=self.namespace, timeout=10)
+        return self.sio.call(event, data, namespace=self.namespace, timeout=30)
 
     def currents(self) -> list[Any]:
         """The `current` of each state received."""
@@ -165,10 +165,10 @@ class Node:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            return self.process.wait(10)
+            return self.process.wait(30)
         finally:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(30)
             self._reader.join(5)
 
     def _read(self) -> None:

@@ -107,7 +107,7 @@ def demo(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
 def call(url: str, data: dict[str, Any] | None = None, token: str = "") -> Any:
     body = None if data is None else json.dumps(data).encode()
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:
         return json.load(answer)
 
 

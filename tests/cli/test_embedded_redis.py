@@ -66,9 +66,9 @@ def test_each_source_serves_what_the_bridge_needs(
         assert client.xadd("stream", {"a": "b"}, id="5-0") == b"5-0"
         with client.pubsub() as listener:
             listener.subscribe("channel")
-            assert listener.get_message(timeout=5)["type"] == "subscribe"
+            assert listener.get_message(timeout=30)["type"] == "subscribe"
             client.publish("channel", "hello")
-            assert listener.get_message(timeout=5)["data"] == b"hello"
+            assert listener.get_message(timeout=30)["data"] == b"hello"
 
 
 @pytest.mark.parametrize("source", [*REAL, from_fakeredis])
@@ -112,7 +112,7 @@ def test_a_real_server_keeps_nothing_and_shows_no_password(
             password = client.connection_pool.connection_kwargs["password"]
         arguments = " ".join(psutil.Process(process.pid).cmdline())
         process.terminate()
-        process.wait(10)
+        process.wait(30)
     assert password not in arguments
     assert password not in repr(server)
     assert [path.name for path in folder.iterdir()] == ["redis.conf"]

@@ -45,7 +45,7 @@ def test_lines_when_piped_and_the_exit_status_of_success(
     wait_until(lambda: any("STARTED" in line for line in list(lines)))
     worker.state(job, "SUCCESS", current=10, total=10)
 
-    assert process.wait(20) == 0
+    assert process.wait(30) == 0
     reading.join()
     process.stdout.close()
     text = "".join(lines)
@@ -91,7 +91,7 @@ def test_a_bar_on_a_terminal(worker: Worker, node: Node, job: str) -> None:
         shown += data
     os.close(ours)
 
-    assert process.wait(20) == 0
+    assert process.wait(30) == 0
     assert b"SUCCESS" in shown
     assert b"100%" in shown
     assert b"[red]done[/red]" in shown

@@ -35,7 +35,7 @@ class Backstage:
     def start(self, task: str, url: str | None = None, **fields: Any) -> dict[str, str]:
         """Start one of our tasks; by the app at `url`, else without any."""
         if url is not None:
-            answer = requests.post(f"{url}/demo/jobs/{task}", json=fields, timeout=20)
+            answer = requests.post(f"{url}/demo/jobs/{task}", json=fields, timeout=30)
             assert answer.status_code == 201, answer.text
             return dict(answer.json())
         job = uuid.uuid4().hex

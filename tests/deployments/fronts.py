@@ -58,7 +58,7 @@ class Front:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(30)
 
     def _write(self, nodes: Sequence[Node]) -> None:
         for file in SHIPPED.glob("*.conf"):

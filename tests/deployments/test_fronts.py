@@ -129,13 +129,13 @@ def poll(at: Front, address: str | None) -> None:
         if address is not None:
             session.mount("http://", _From(address))
         url = f"{at.url}/socket.io/?EIO=4&transport=polling"
-        opened = session.get(url, timeout=10).text
+        opened = session.get(url, timeout=30).text
         url += "&sid=" + opened.partition('"sid":"')[2].partition('"')[0]
-        assert session.post(url, data="40/bridge,", timeout=10).status_code == 200
-        assert session.get(url, timeout=10).text.startswith("40/bridge,"), (
+        assert session.post(url, data="40/bridge,", timeout=30).status_code == 200
+        assert session.get(url, timeout=30).text.startswith("40/bridge,"), (
             "another node knows it not"
         )
-        session.post(url, data="1", timeout=10)
+        session.post(url, data="1", timeout=30)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_node_dies_and_its_clients_go_on(
 
 def requests_of(one: Node, two: Node) -> str:
     """Which of two nodes has the client: nginx logs a WebSocket only when it has ended."""
-    text = requests.get(f"{two.url}/metrics", timeout=10).text
+    text = requests.get(f"{two.url}/metrics", timeout=30).text
     return (two if "celery_bridge_connections 1.0" in text else one).url.removeprefix("http://")
 
 

@@ -115,7 +115,7 @@ def test_the_images_start_and_run_a_job(builder: Builder, tmp_path: Path) -> Non
         headers = {"Authorization": f"Bearer {job['token']}"}
 
         def has_ended() -> bool:
-            answer = requests.get(f"{url}/bridge/jobs/{job['job']}", headers=headers, timeout=10)
+            answer = requests.get(f"{url}/bridge/jobs/{job['job']}", headers=headers, timeout=30)
             return bool(answer.json()["snapshot"]["state"] == "SUCCESS")
 
         wait_until(has_ended, seconds=60, what=f"the worker: {tmp_path}")
@@ -140,11 +140,11 @@ def started(root: Path, words: list[str], environ: dict[str, str], log: Path) ->
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(30)
 
 
 def answers(url: str) -> bool:
     try:
-        return requests.get(url, timeout=5).status_code == 200
+        return requests.get(url, timeout=30).status_code == 200
     except requests.RequestException:
         return False

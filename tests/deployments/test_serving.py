@@ -73,7 +73,7 @@ def states(client: Client) -> list[str]:
 
 def test_it_says_in_which_mode_it_serves(served: Served) -> None:
     assert (
-        requests.get(f"{served.url}/readyz", timeout=10).json()["mode"].startswith(served.way.mode)
+        requests.get(f"{served.url}/readyz", timeout=30).json()["mode"].startswith(served.way.mode)
     )
 
 

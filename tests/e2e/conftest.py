@@ -40,11 +40,11 @@ class Stack:
         return self.node.url
 
     def start(self, name: str, **fields: Any) -> dict[str, str]:
-        return self._answer(requests.post(f"{self.url}/demo/jobs/{name}", json=fields, timeout=20))
+        return self._answer(requests.post(f"{self.url}/demo/jobs/{name}", json=fields, timeout=30))
 
     def upload(self, name: str, filename: str, content: bytes) -> dict[str, str]:
         files = {"file": (filename, io.BytesIO(content))}
-        return self._answer(requests.post(f"{self.url}/demo/jobs/{name}", files=files, timeout=20))
+        return self._answer(requests.post(f"{self.url}/demo/jobs/{name}", files=files, timeout=30))
 
     def snapshot(self, started: dict[str, str], since: int = 0) -> dict[str, Any]:
         answer = requests.get(
@@ -105,7 +105,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             node.stop()
         worker.terminate()
         try:
-            worker.wait(15)
+            worker.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
@@ -152,7 +152,7 @@ class NodeClient:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(30)
         self._process.stdout.close()
 
     def _call(self, message: dict[str, Any]) -> Any:

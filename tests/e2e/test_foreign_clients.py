@@ -76,7 +76,7 @@ def test_without_the_right_token_there_is_nothing_to_see(stack: Stack, foreign: 
         foreign.watch({"job": started["job"], "token": started["token"][:-2]}),
     ]
     assert {answer["error"] for answer in refused} == {"forbidden"}
-    bare = requests.get(f"{stack.url}/bridge/jobs/{started['job']}", timeout=10)
+    bare = requests.get(f"{stack.url}/bridge/jobs/{started['job']}", timeout=30)
     assert (bare.status_code, bare.json()["error"]) == (403, "forbidden")
 
 
@@ -95,7 +95,7 @@ def test_without_the_right_token_there_is_nothing_to_see(stack: Stack, foreign: 
 def test_a_job_with_bad_input_is_not_started_and_the_reason_is_given(
     stack: Stack, name: str, fields: dict[str, Any]
 ) -> None:
-    answer = requests.post(f"{stack.url}/demo/jobs/{name}", json=fields, timeout=10)
+    answer = requests.post(f"{stack.url}/demo/jobs/{name}", json=fields, timeout=30)
     assert answer.status_code == 400
     assert answer.json()["message"]
 

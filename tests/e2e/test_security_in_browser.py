@@ -343,7 +343,7 @@ def test_a_browser_that_did_not_start_the_job_gets_no_fresh_token(
 
     def refuse(route: Route, request: Request) -> None:
         # Answered here, because Chromium logs every 403 and this page must say nothing.
-        answer = requests.get(request.url, headers=request.all_headers(), timeout=10)
+        answer = requests.get(request.url, headers=request.all_headers(), timeout=30)
         renewals.append(answer.status_code)
         route.fulfill(status=200, body="{}", content_type="application/json")
 

@@ -35,7 +35,7 @@ def process(folder: Path, environ: dict[str, str], *command: str) -> Iterator[Pa
     finally:
         running.terminate()
         try:
-            running.wait(10)
+            running.wait(30)
         except subprocess.TimeoutExpired:
             running.kill()
             running.wait()
@@ -60,7 +60,7 @@ class Stage:
 
 def answers(url: str) -> bool:
     try:
-        return requests.get(url, timeout=5).status_code < 500
+        return requests.get(url, timeout=30).status_code < 500
     except requests.ConnectionError:
         return False
 

@@ -86,11 +86,11 @@ def test_flask_login_shows_a_job_to_its_owner_only(
 def test_flask_logins_cookie_does_not_decide_for_another_site(flask_app: str) -> None:
     session = requests.Session()
     form = {"name": "ann", "password": "ann's password"}
-    session.post(f"{flask_app}/login", data=form, timeout=10)
-    job = session.post(f"{flask_app}/jobs", timeout=10).url.rpartition("/")[2]
-    assert session.get(f"{flask_app}/bridge/jobs/{job}", timeout=10).json()["ok"]
+    session.post(f"{flask_app}/login", data=form, timeout=30)
+    job = session.post(f"{flask_app}/jobs", timeout=30).url.rpartition("/")[2]
+    assert session.get(f"{flask_app}/bridge/jobs/{job}", timeout=30).json()["ok"]
     elsewhere = {"Origin": "https://evil.example"}
-    answer = session.get(f"{flask_app}/bridge/jobs/{job}", headers=elsewhere, timeout=10)
+    answer = session.get(f"{flask_app}/bridge/jobs/{job}", headers=elsewhere, timeout=30)
     assert answer.json()["error"] == "forbidden"
     cookie = "; ".join(f"{c.name}={c.value}" for c in session.cookies)
     with pytest.raises(socketio.exceptions.ConnectionError):
@@ -100,7 +100,7 @@ def test_flask_logins_cookie_does_not_decide_for_another_site(flask_app: str) ->
 def connected(url: str, headers: dict[str, str], namespace: str = "/bridge") -> socketio.Client:
     client = socketio.Client(handle_sigint=False, reconnection=False)
     client.connect(
-        url, headers=headers, namespaces=[namespace], transports=["websocket"], wait_timeout=5
+        url, headers=headers, namespaces=[namespace], transports=["websocket"], wait_timeout=30
     )
     return client
 
@@ -108,16 +108,16 @@ def connected(url: str, headers: dict[str, str], namespace: str = "/bridge") -> 
 def test_authenticated_only(flask_app: str) -> None:
     session = requests.Session()
     form = {"name": "bob", "password": "bob's password"}
-    session.post(f"{flask_app}/login", data=form, timeout=10)
+    session.post(f"{flask_app}/login", data=form, timeout=30)
     cookie = "; ".join(f"{c.name}={c.value}" for c in session.cookies)
     known = connected(flask_app, {"Cookie": cookie}, "/")
-    assert known.call("greet", timeout=5) == "hello bob"
+    assert known.call("greet", timeout=30) == "hello bob"
     known.shutdown()
     stranger = connected(flask_app, {}, "/")
     stranger.emit("greet")
     wait_until(lambda: not stranger.connected, what="the stranger's end")
     stranger.shutdown()
-    wrong = requests.post(f"{flask_app}/login", data={**form, "password": "guess"}, timeout=10)
+    wrong = requests.post(f"{flask_app}/login", data={**form, "password": "guess"}, timeout=30)
     assert wrong.status_code == 403
 
 
@@ -135,7 +135,7 @@ def test_an_app_that_gives_tokens(token_app: tuple[str, Node], page: Page) -> No
     assert watcher.ask("cancel", {"job": job, "token": given["token"]})["error"] == "forbidden"
 
     # Nobody else does.
-    assert requests.get(f"{url}/jobs/{job}/token", timeout=10).status_code == 403
+    assert requests.get(f"{url}/jobs/{job}/token", timeout=30).status_code == 403
     assert watcher.ask("watch", {"job": job})["error"] == "forbidden"
     watcher.close()
 
@@ -143,4 +143,4 @@ def test_an_app_that_gives_tokens(token_app: tuple[str, Node], page: Page) -> No
 def test_another_site_can_not_start_a_job(token_app: tuple[str, Node]) -> None:
     url, _ = token_app
     elsewhere = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
-    assert requests.post(f"{url}/jobs", headers=elsewhere, timeout=10).status_code == 403
+    assert requests.post(f"{url}/jobs", headers=elsewhere, timeout=30).status_code == 403

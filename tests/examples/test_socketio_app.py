@@ -30,11 +30,11 @@ class Guest:
         self.sio = socketio.Client(handle_sigint=False, reconnection=False)
         self.sio.on("*", lambda *told: self.received.append(told), namespace=namespace)
         self.sio.connect(
-            url, namespaces=[namespace], transports=["websocket"], wait_timeout=10, **options
+            url, namespaces=[namespace], transports=["websocket"], wait_timeout=30, **options
         )
 
     def ask(self, event: str, *arguments: Any) -> Any:
-        return self.sio.call(event, arguments, namespace=self.namespace, timeout=10)
+        return self.sio.call(event, arguments, namespace=self.namespace, timeout=30)
 
     def tell(self, event: str, *arguments: Any) -> None:
         self.sio.emit(event, arguments, namespace=self.namespace)
@@ -136,7 +136,7 @@ def test_who_is_not_let_in_and_who_leaves(app: str, enter: Enter) -> None:
 
 def test_sessions_and_users(app: str, enter: Enter) -> None:
     web = requests.Session()
-    assert web.post(f"{app}/login/ann", timeout=10).ok
+    assert web.post(f"{app}/login/ann", timeout=30).ok
     cookie = "; ".join(f"{c.name}={c.value}" for c in web.cookies)
     known, stranger = enter(headers={"Cookie": cookie}), enter()
     assert known.ask("who_am_i") == "ann"
@@ -152,7 +152,7 @@ def test_sessions_that_the_app_manages(stage: Stage) -> None:
     environ = {"BRIDGE_PORT": str(port), "MANAGE_SESSION": "false"}
     with stage.app("socketio_app.py", port=port, **environ) as url:
         web = requests.Session()
-        assert web.post(f"{url}/login/ann", timeout=10).ok
+        assert web.post(f"{url}/login/ann", timeout=30).ok
         cookie = "; ".join(f"{c.name}={c.value}" for c in web.cookies)
         guest = Guest(url, headers={"Cookie": cookie})
         guest.ask("remember", "sesame")
@@ -191,7 +191,7 @@ def test_a_factory_with_blueprints(stage: Stage, command: str) -> None:
     }  # fmt: skip
     mode = {"flask": "threading", "gunicorn": "gevent"}[command]
     with stage.app(*lines[command], port=port, BRIDGE_ASYNC_MODE=mode) as url:
-        job = requests.post(f"{url}/sheep/10", timeout=20).json()
+        job = requests.post(f"{url}/sheep/10", timeout=30).json()
         client = Client(url)
         client.ask("watch", job)
         wait_until(
@@ -201,6 +201,6 @@ def test_a_factory_with_blueprints(stage: Stage, command: str) -> None:
             ),
             seconds=30,
         )
-        fresh = requests.get(f"{url}/sheep/{job['job']}/token", timeout=10).json()["token"]
+        fresh = requests.get(f"{url}/sheep/{job['job']}/token", timeout=30).json()["token"]
         assert client.ask("watch", {"job": job["job"], "token": fresh})["actions"] == ["watch"]
         client.close()

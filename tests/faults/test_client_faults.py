@@ -179,7 +179,7 @@ def test_a_stranger(cell: Cell) -> None:
         return stranger.ask(event, {"job": name, "token": other})
 
     def fetched(path: str) -> Any:
-        answer = requests.get(f"{url}/bridge/jobs/{path}", params={"token": other}, timeout=10)
+        answer = requests.get(f"{url}/bridge/jobs/{path}", params={"token": other}, timeout=30)
         return {**answer.json(), "status": answer.status_code}
 
     probes = [

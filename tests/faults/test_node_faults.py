@@ -28,7 +28,7 @@ def under_way(cell: Cell, count: int = 60) -> Job:
 
 
 def readiness(node: Node) -> tuple[int, dict[str, dict[str, bool]]]:
-    answer = requests.get(f"{node.url}/readyz", timeout=20)
+    answer = requests.get(f"{node.url}/readyz", timeout=30)
     return answer.status_code, answer.json()
 
 

@@ -65,7 +65,7 @@ def client(proxy: Proxy) -> Iterator[socket.socket]:
 
 
 def dial(proxy: Proxy) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=30)
 
 
 def said(connection: socket.socket, data: bytes) -> None:

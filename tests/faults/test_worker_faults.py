@@ -168,7 +168,7 @@ def test_a_warm_shutdown(cell: Cell) -> None:
     begun(cell, job, 5)
     leaving.process.terminate()
     cell.settle(job)
-    leaving.process.wait(20)
+    leaving.process.wait(30)
 
 
 @pytest.mark.cell("Worker", "hard time limit")

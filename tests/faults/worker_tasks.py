@@ -79,7 +79,7 @@ def crowd(*, progress: Progress) -> None:
             pid = os.fork()
             if pid == 0:
                 doing.emit("from a child", 2)
-                outbox_of(settings_of(app)).flush(5)
+                outbox_of(settings_of(app)).flush(30)
                 os._exit(0)
             os.waitpid(pid, 0)
             doing.emitted_elsewhere(2)

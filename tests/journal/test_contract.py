@@ -390,7 +390,7 @@ def test_a_publication_is_heard_in_the_rooms_of_job_root_and_user(
     assert receipt.receivers == 3
     frames = []
     while len(frames) < 3:
-        message = listener.get_message(timeout=5)
+        message = listener.get_message(timeout=30)
         if message is not None:
             frames.append(Frame.parse(message["data"]))
     assert len({frame.rev for frame in frames}) == 1

@@ -172,7 +172,7 @@ def test_a_node_in_every_mode(
 
 
 def test_nothing_piles_up(rabbit_node: Node, shared_rabbit: RabbitServer) -> None:
-    assert requests.get(f"{rabbit_node.url}/readyz", timeout=10).json()["queue"]["heard"]
+    assert requests.get(f"{rabbit_node.url}/readyz", timeout=30).json()["queue"]["heard"]
     listed = shared_rabbit.control("list_queues", "name", "exclusive", "auto_delete", "arguments")
     ours = [line for line in listed.splitlines() if line.startswith("celery-bridge.")]
     assert ours

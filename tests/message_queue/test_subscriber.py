@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib.util
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from bridge.message_queue.redis_line import RedisLine
 from bridge.message_queue.subscriber import Line, Subscriber
-from tests.conftest import RedisServer, wait_until
+from tests.conftest import RedisServer, free_port, wait_until
 from tests.message_queue.conftest import Broker
 from tests.nodes import passes
 
@@ -68,7 +68,7 @@ def test_what_is_published_after_the_confirmation_is_heard(
 
     tickets = [subscriber.subscribe(name) for name in names]
 
-    assert all(ticket.wait(5) for ticket in tickets)
+    assert all(ticket.wait(30) for ticket in tickets)
     for name in names:
         assert broker.publish(name, name) == 1
     wait_until(lambda: len(heard.messages) == len(names))
@@ -83,8 +83,8 @@ def test_relay_channel_is_always_heard(listen: Listen, broker: Broker, channel: 
 
 def test_subscribing_again_is_confirmed_at_once(listen: Listen, broker: Broker) -> None:
     subscriber, _ = listen(broker.line())
-    assert subscriber.subscribe("again").wait(5)
-    assert subscriber.subscribe("again").wait(5)
+    assert subscriber.subscribe("again").wait(30)
+    assert subscriber.subscribe("again").wait(30)
 
 
 def test_commands_keep_their_order(listen: Listen, broker: Broker, channel: str) -> None:
@@ -93,11 +93,11 @@ def test_commands_keep_their_order(listen: Listen, broker: Broker, channel: str)
     for _ in range(200):
         subscriber.subscribe(name)
         subscriber.unsubscribe(name)
-    assert subscriber.subscribe(name).wait(5)
+    assert subscriber.subscribe(name).wait(30)
     assert broker.publish(name, "x") == 1
 
     subscriber.unsubscribe(name)
-    assert subscriber.subscribe(f"{channel}/after").wait(5)
+    assert subscriber.subscribe(f"{channel}/after").wait(30)
     assert broker.publish(name, "x") == 0
 
 
@@ -107,7 +107,7 @@ def test_many_threads_at_once(listen: Listen, broker: Broker, channel: str) -> N
     confirmed: list[bool] = []
 
     def join(number: int) -> None:
-        confirmed.append(subscriber.subscribe(f"{channel}/{number}").wait(5))
+        confirmed.append(subscriber.subscribe(f"{channel}/{number}").wait(30))
 
     threads = [threading.Thread(target=join, args=(number,)) for number in range(200)]
     for thread in threads:
@@ -135,7 +135,7 @@ def test_a_handler_that_raises_costs_no_message(
         on_message=on_message, on_lost=lambda: None, on_recovered=lambda: None,
     )  # fmt: skip
     subscriber.start()
-    assert subscriber.subscribe(f"{channel}/room").wait(5)
+    assert subscriber.subscribe(f"{channel}/room").wait(30)
 
     broker.publish(f"{channel}/room", "bad")
     broker.publish(f"{channel}/room", "good")
@@ -147,7 +147,7 @@ def test_a_handler_that_raises_costs_no_message(
 
 def test_large_messages_come_whole(listen: Listen, broker: Broker, channel: str) -> None:
     subscriber, heard = listen(broker.line())
-    assert subscriber.subscribe(f"{channel}/room").wait(5)
+    assert subscriber.subscribe(f"{channel}/room").wait(30)
     large = b"x" * 5_000_000
 
     broker.publish(f"{channel}/room", large)
@@ -163,12 +163,10 @@ def test_it_hears_itself(listen: Listen, broker: Broker) -> None:
     assert heard.messages == []
 
 
-def test_back_within_a_second_with_all_channels(
-    listen: Listen, own_broker: Broker, channel: str
-) -> None:
+def test_back_with_all_channels(listen: Listen, own_broker: Broker, channel: str) -> None:
     subscriber, heard = listen(own_broker.line())
     names = [f"{channel}/{number}" for number in range(50)]
-    assert all(ticket.wait(5) for ticket in [subscriber.subscribe(name) for name in names])
+    assert all(ticket.wait(30) for ticket in [subscriber.subscribe(name) for name in names])
     own_broker.stop()
     wait_until(lambda: heard.lost == 1)
     late = subscriber.subscribe(f"{channel}/late")
@@ -177,11 +175,9 @@ def test_back_within_a_second_with_all_channels(
     assert heard.recovered == 0
 
     own_broker.start()
-    began = time.monotonic()
     wait_until(lambda: heard.recovered == 1)
 
-    assert time.monotonic() - began < 1.5
-    assert late.wait(1)
+    assert late.wait(30)
     assert [own_broker.publish(name, "x") for name in names] == [0] + [1] * 49
 
 
@@ -193,7 +189,7 @@ def test_it_starts_before_the_server(listen: Listen, own_broker: Broker, channel
 
     own_broker.start()
 
-    assert ticket.wait(5)
+    assert ticket.wait(30)
     assert heard.lost == 0
 
 
@@ -241,7 +237,7 @@ def test_a_deaf_connection_is_noticed_and_made_anew(
 ) -> None:
     proxy = Proxy(broker.server.port)
     subscriber, heard = listen(broker.line(proxy.port))
-    assert subscriber.subscribe(f"{channel}/room").wait(5)
+    assert subscriber.subscribe(f"{channel}/room").wait(30)
     wait_until(lambda: subscriber.heard_seconds is not None)
 
     # The one that listens falls silent, without a word; the one that publishes works on.
@@ -288,7 +284,7 @@ subscriber = Subscriber(line, settings.channel, on_message=lambda c, m: heard.ap
                         on_lost=lambda: lost.append(1), on_recovered=lambda: back.append(1))
 subscriber.start()
 tickets = [subscriber.subscribe(f"c{{n}}") for n in range(500)]
-assert all(ticket.wait(5) for ticket in tickets)
+assert all(ticket.wait(30) for ticket in tickets)
 journal = connect(settings.journal_url)
 post = post_of(settings, journal, carrier)
 ticks = []
@@ -316,6 +312,31 @@ journal.close()
 """)
 
 
+class Hurried(threading.Event):
+    """Notes how long it was to wait, and hardly does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.asked.append(timeout)
+        return super().wait(0.001)
+
+
+def test_it_tries_again_within_a_second_however_long_the_queue_is_away(channel: str) -> None:
+    line = RedisLine(f"redis://127.0.0.1:{free_port()}/0")
+    subscriber = Subscriber(
+        line, channel, on_message=lambda *_: None, on_lost=lambda: None, on_recovered=lambda: None
+    )
+    subscriber._stopped = pauses = Hurried()
+    subscriber.start()
+    wait_until(lambda: len(pauses.asked) > 50)
+    subscriber.stop()
+    asked = [seconds for seconds in pauses.asked if seconds is not None]
+    assert 0.5 <= max(asked) <= 1.0
+
+
 def test_it_connects_again_however_often_it_has_to(
     listen: Listen, own_redis: RedisServer, channel: str
 ) -> None:
@@ -324,8 +345,17 @@ def test_it_connects_again_however_often_it_has_to(
     subscriber, heard = listen(line)
     pool = line._client.connection_pool
     pool.max_connections = 2  # redis-py's pools refuse the connection after the hundredth
-    time.sleep(1.5)  # the outage; some five attempts
+    attempts = 0
+    opened = line.open
+
+    def counted() -> Any:
+        nonlocal attempts
+        attempts += 1
+        return opened()
+
+    line.open = counted  # type: ignore[method-assign]
+    wait_until(lambda: attempts >= 3)
     own_redis.start()
-    assert subscriber.subscribe(f"{channel}/a").wait(10)
+    assert subscriber.subscribe(f"{channel}/a").wait(30)
     own_redis.client.publish(f"{channel}/a", b"x")
     wait_until(lambda: heard.messages)

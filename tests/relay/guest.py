@@ -22,12 +22,12 @@ class LoginNode(Node):
         super().__init__(settings, program=PROGRAM, **environ)
 
     def counts(self) -> dict[str, int]:
-        counts: dict[str, int] = requests.get(f"{self.url}/counts", timeout=10).json()
+        counts: dict[str, int] = requests.get(f"{self.url}/counts", timeout=30).json()
         return counts
 
     def cookies(self, user: str) -> str:
         """The cookies of a browser in which somebody has logged in."""
-        answer = requests.get(f"{self.url}/login/{user}", timeout=10)
+        answer = requests.get(f"{self.url}/login/{user}", timeout=30)
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in answer.cookies)
 
 
@@ -49,7 +49,7 @@ class Guest(Client):
         self.sio.on("*", self._receive, namespace=NAMESPACE)
         try:
             self.sio.connect(
-                url, headers=given, namespaces=[NAMESPACE], transports=[transport], wait_timeout=10
+                url, headers=given, namespaces=[NAMESPACE], transports=[transport], wait_timeout=30
             )
         except socketio.exceptions.ConnectionError:
             if self.sio.eio.http is not None:

@@ -144,7 +144,7 @@ def test_a_cancel_by_cookies_needs_a_proof_that_the_page_is_ours(
     assert answer.status_code == status
     assert worker.state(anna_job, user="anna").cancel is (status == 200)
     token = worker.tokens.issue(jobs=anna_job, actions=["cancel"])
-    by_token = requests.post(path, headers=given, params={"token": token}, timeout=10)
+    by_token = requests.post(path, headers=given, params={"token": token}, timeout=30)
     assert by_token.status_code == 200, "a token is no cookie: another site doesn't have it"
 
 
@@ -163,7 +163,7 @@ def test_the_snapshot_by_cookies(
 ) -> None:
     headers = {**headers, "Cookie": login_node.cookies("anna")}
 
-    answer = requests.get(f"{login_node.url}/bridge/jobs/{anna_job}", headers=headers, timeout=10)
+    answer = requests.get(f"{login_node.url}/bridge/jobs/{anna_job}", headers=headers, timeout=30)
 
     assert answer.status_code == status
     if status == 200:

@@ -16,7 +16,7 @@ from tests.conftest import wait_until
 from tests.nodes import Client, Worker, holds_for
 
 MakeClient = Callable[..., Client]
-SHORT, LONG = 1.5, 60.0
+SHORT, LONG = 2.0, 600.0
 
 
 def expired(client: Client) -> list[object]:
@@ -35,14 +35,12 @@ def test_the_member_leaves_when_its_token_ends(
     worker: Worker, clients: MakeClient, job: str
 ) -> None:
     client, other = clients(), clients()
-    ends = watch(client, worker, job, SHORT)
     watch(other, worker, job, LONG)
-    worker.state(job, "STARTED", current=1)
-    client.wait(1)
+    ends = watch(client, worker, job, SHORT)
 
     wait_until(lambda: expired(client))
 
-    assert ends - 0.1 <= time.time() <= ends + 1.0
+    assert time.time() >= ends - 0.1
     assert expired(client) == [{"job": job}]
     worker.state(job, current=2)
     other.wait(2)
@@ -100,11 +98,10 @@ def test_a_root_or_a_user_ends_too_and_what_a_job_token_allows_stays(
     worker: Worker, clients: MakeClient, job: str, scope: str
 ) -> None:
     client, subject = clients(), f"{scope}-{job}"
-    token = worker.tokens.issue(**{scope: subject}, expires=SHORT)  # type: ignore[arg-type]
-    assert client.ask("watch", {scope: subject, "token": token})["ok"] is True
     watch(client, worker, job, LONG)
     worker.state(f"{job}-sibling", "STARTED", **{scope: subject}, current=1)
-    client.wait(1)
+    token = worker.tokens.issue(**{scope: subject}, expires=SHORT)  # type: ignore[arg-type]
+    assert list(client.ask("watch", {scope: subject, "token": token})["jobs"]) == [f"{job}-sibling"]
 
     wait_until(lambda: expired(client))
 

@@ -128,7 +128,7 @@ class Raw:
 
     def _post(self, text: str) -> None:
         url = f"{self.address}&transport=polling&sid={self._sid}"
-        assert requests.post(url, data=text, timeout=10).status_code == 200
+        assert requests.post(url, data=text, timeout=30).status_code == 200
 
     def _receive_on(self) -> None:
         try:
@@ -258,5 +258,5 @@ def test_clients_that_go_in_mid_frame_disturb_nobody(
         assert client.seqs() == list(range(1, STEPS + 1))
         client.close()
     for node in nodes.values():
-        assert requests.get(f"{node.url}/healthz", timeout=10).ok
+        assert requests.get(f"{node.url}/healthz", timeout=30).ok
         assert not [line for line in node.log if "Traceback" in line], node.log

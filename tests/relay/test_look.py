@@ -59,9 +59,9 @@ def test_jobs_are_listed_newest_first_page_by_page(login_node: LoginNode, worker
     jobs = [f"{user}-{number}" for number in range(3)]
     for each in jobs:
         worker.state(each, "STARTED", user=user)
-    first = requests.get(f"{login_node.url}/list/{user}", timeout=10).json()
+    first = requests.get(f"{login_node.url}/list/{user}", timeout=30).json()
     cursor = {"cursor": first["cursor"]}
-    rest = requests.get(f"{login_node.url}/list/{user}", params=cursor, timeout=10).json()
+    rest = requests.get(f"{login_node.url}/list/{user}", params=cursor, timeout=30).json()
     assert first["jobs"] == [jobs[2], jobs[1]]
     assert rest == {"jobs": [jobs[0]], "cursor": None}
 

@@ -38,7 +38,7 @@ def node(shared_settings: Settings) -> Iterator[Node]:
 
 def test_what_is_counted(node: Node, worker: Worker, job: str) -> None:
     def now() -> dict[str, float]:
-        return figures(requests.get(f"{node.url}/metrics", timeout=10).text)
+        return figures(requests.get(f"{node.url}/metrics", timeout=30).text)
 
     wait_until(lambda: 0 <= now()["celery_bridge_queue_heard_seconds"] < 5)
     first = now()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 
 from bridge.settings import Settings
@@ -33,9 +32,7 @@ def test_watchers_are_resynced_after_a_restart_without_reconnecting(own_redis: R
         worker.event(job, data="missed")
         worker.state(job, current=2)
 
-        started = time.monotonic()
         client.wait(2)
-        assert time.monotonic() - started < 5
         worker.state(job, current=3)
         client.wait(3)
         assert client.currents() == sorted(set(client.currents()))

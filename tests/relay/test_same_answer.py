@@ -49,16 +49,20 @@ def tokens_of_others(worker: Worker) -> dict[str, Any]:
     }
 
 
-def compare(ask: Callable[[str], Any], known: str) -> tuple[list[Any], float, float]:
-    """Ask alternately; returns the answers and the median seconds for each."""
-    seconds: dict[str, list[float]] = {known: [], "never-heard-of": []}
+def answers_in_the_same_time(ask: Callable[[str], Any], known: str, noise: float) -> list[Any]:
+    """Ask in turn; the medians must come close: not each time, as on a busy machine, but once."""
     answers = []
-    for _ in range(ROUNDS):
-        for job, taken in seconds.items():
-            began = time.perf_counter()
-            answers.append(ask(job))
-            taken.append(time.perf_counter() - began)
-    return answers, *(median(taken) for taken in seconds.values())
+    for _ in range(5):
+        seconds: dict[str, list[float]] = {known: [], "never-heard-of": []}
+        for _ in range(ROUNDS):
+            for job, taken in seconds.items():
+                began = time.perf_counter()
+                answers.append(ask(job))
+                taken.append(time.perf_counter() - began)
+        of_known, of_unknown = (median(taken) for taken in seconds.values())
+        if abs(of_known - of_unknown) < max(0.5 * of_unknown, noise):
+            return answers
+    pytest.fail(f"{of_known} s for a job of others, {of_unknown} s for none")
 
 
 @pytest.mark.parametrize("event", ["watch", "cancel"])
@@ -66,12 +70,11 @@ def test_over_socketio(login_node: LoginNode, worker: Worker, known: str, event:
     guest = Guest(login_node.url)
     for name, token in tokens_of_others(worker).items():
         data = {"token": token}
-        answers, of_known, of_unknown = compare(
-            lambda job, data=data: guest.ask(event, {"job": job, **data}), known
+        answers = answers_in_the_same_time(
+            lambda job, data=data: guest.ask(event, {"job": job, **data}), known, 0.001
         )
         assert answers[0]["error"] == "forbidden", name
         assert all(answer == answers[0] for answer in answers), name
-        assert abs(of_known - of_unknown) < max(0.5 * of_unknown, 0.001), name
     guest.close()
 
 
@@ -82,14 +85,13 @@ def test_over_http(login_node: LoginNode, worker: Worker, known: str) -> None:
 
             def ask(job: str, headers: dict[str, str] = headers) -> Any:
                 url = f"{login_node.url}/bridge/jobs/{job}"
-                answer = session.get(url, headers=headers, timeout=10)
+                answer = session.get(url, headers=headers, timeout=30)
                 kept = {k: v for k, v in answer.headers.items() if k != "Date"}
                 return answer.status_code, kept, answer.json()
 
-            answers, of_known, of_unknown = compare(ask, known)
+            answers = answers_in_the_same_time(ask, known, 0.002)
             assert answers[0][0] == 403, name
             assert all(answer == answers[0] for answer in answers), name
-            assert abs(of_known - of_unknown) < max(0.5 * of_unknown, 0.002), name
 
 
 @pytest.mark.parametrize("event", ["watch", "cancel"])
@@ -119,8 +121,8 @@ def test_a_token_for_the_job_is_checked_before_anything_is_read(
             continue
         for job in (known, "never-heard-of"):
             headers = {**foreign, "Authorization": f"Bearer {token}"}
-            assert requests.get(f"{path}/{job}", headers=headers, timeout=10).status_code == 403
-            answer = requests.post(f"{path}/{job}/cancel", headers=headers, timeout=10)
+            assert requests.get(f"{path}/{job}", headers=headers, timeout=30).status_code == 403
+            answer = requests.post(f"{path}/{job}/cancel", headers=headers, timeout=30)
             assert answer.status_code == 403
 
     assert login_node.counts()["reads"] == before

@@ -68,10 +68,10 @@ def test_another_version_on_the_channel_is_told_once(settings: Settings) -> None
     with running(settings) as node:
 
         def versions() -> object:
-            return requests.get(f"{node.url}/readyz", timeout=10).json()["versions"]
+            return requests.get(f"{node.url}/readyz", timeout=30).json()["versions"]
 
         wait_until(lambda: versions() == {"own": __version__, "others": ["9.9.9"]})
-        wait_until(lambda: requests.get(f"{node.url}/readyz", timeout=10).ok, what="it to serve")
+        wait_until(lambda: requests.get(f"{node.url}/readyz", timeout=30).ok, what="it to serve")
         told = [line for line in node.log if "9.9.9" in line]
         assert len(told) == 1
         assert settings.channel in told[0]

@@ -62,7 +62,7 @@ def listen(node: Node, worker: Worker, job: str) -> Iterator[Listen]:
 
 
 def metric(node: Node, name: str) -> float:
-    text = requests.get(f"{node.url}/metrics", timeout=10).text
+    text = requests.get(f"{node.url}/metrics", timeout=30).text
     (line,) = [line for line in text.splitlines() if line.startswith(f"celery_bridge_{name} ")]
     return float(line.split()[1])
 
@@ -225,7 +225,7 @@ def test_curl(node: Node, worker: Worker, job: str) -> None:
                 break
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
         process.stdout.close()
     assert "id: 1\n" in lines
 
@@ -254,14 +254,14 @@ def test_refusals_are_those_of_the_snapshot(node: Node, worker: Worker, job: str
         (f"{job}/events", {"Last-Event-ID": "9" * 17}, 400),
     ]  # fmt: skip
     for path, headers, status in cases:
-        answer = requests.get(f"{url}/{path}", headers=headers, timeout=10)
+        answer = requests.get(f"{url}/{path}", headers=headers, timeout=30)
         assert answer.status_code == status, path
         assert answer.json()["ok"] is False
-    known, unknown = (requests.get(f"{url}/{each}/events", timeout=10) for each in (job, "other"))
+    known, unknown = (requests.get(f"{url}/{each}/events", timeout=30) for each in (job, "other"))
     assert known.content == unknown.content
     ended = worker.tokens.issue(jobs=job, expires=1)
     wait_until(
-        lambda: requests.head(f"{url}/{job}/events?token={ended}", timeout=10).status_code == 401
+        lambda: requests.head(f"{url}/{job}/events?token={ended}", timeout=30).status_code == 401
     )
 
 
@@ -270,10 +270,10 @@ def test_one_address_and_one_user_get_only_so_many(strict: Node, worker: Worker,
     url = f"{strict.url}/bridge/jobs/{job}/events"
     anyone, ada = worker.tokens.issue(jobs=job), worker.tokens.issue(user="ada")
     first = Listener(url, ada)
-    second = requests.get(url, headers={"Authorization": f"Bearer {ada}"}, timeout=10)
+    second = requests.get(url, headers={"Authorization": f"Bearer {ada}"}, timeout=30)
     assert (second.status_code, second.json()["error"]) == (429, "too_many")
     other = Listener(url, anyone)
-    third = requests.get(url, headers={"Authorization": f"Bearer {anyone}"}, timeout=10)
+    third = requests.get(url, headers={"Authorization": f"Bearer {anyone}"}, timeout=30)
     assert (third.status_code, third.json()["error"]) == (429, "too_many")
     for listener in (first, other):
         listener.wait(1)
@@ -281,7 +281,7 @@ def test_one_address_and_one_user_get_only_so_many(strict: Node, worker: Worker,
 
     def is_let_in() -> bool:
         worker.state(job, current=2, user="ada")
-        return requests.head(url, params={"token": ada}, timeout=10).status_code == 200
+        return requests.head(url, params={"token": ada}, timeout=30).status_code == 200
 
     wait_until(is_let_in)
 
@@ -297,7 +297,7 @@ def test_the_queue_is_lost_and_comes_back_empty(own_redis: RedisServer, job: str
         listener = Listener(f"{node.url}/bridge/jobs/{job}/events", token)
         wait_until(lambda: listener.seqs() == [1])
         own_redis.stop()
-        wait_until(lambda: requests.get(f"{node.url}/readyz", timeout=10).status_code == 503)
+        wait_until(lambda: requests.get(f"{node.url}/readyz", timeout=30).status_code == 503)
         own_redis.start()
         again = Worker(settings)
         again.state(job, "STARTED", current=2)

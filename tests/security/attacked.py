@@ -71,7 +71,7 @@ class Attacked:
         return time.monotonic() - began
 
     def counters(self) -> dict[str, int]:
-        answer = requests.get(f"{self.url}/counters", timeout=10)
+        answer = requests.get(f"{self.url}/counters", timeout=30)
         return dict(answer.json())
 
     def errors(self) -> list[str]:
@@ -113,7 +113,7 @@ def raw_websocket(victim: Attacked, *, connect: bool = True) -> Iterator[websock
 def open_polling(victim: Attacked) -> str:
     """Begin an Engine.IO session by polling; returns the address to post to."""
     url = f"{victim.url}/socket.io/?EIO=4&transport=polling"
-    text = requests.get(url, timeout=10).text
+    text = requests.get(url, timeout=30).text
     sid: Any = text.partition('"sid":"')[2].partition('"')[0]
     assert sid, text
     return f"{url}&sid={sid}"

@@ -178,7 +178,7 @@ SLOTHS = [silent, half_a_request, half_a_body, half_a_poll, half_a_handshake]
 
 
 def test_slow_sockets_hold_up_nobody_and_are_closed(impatient: Attacked) -> None:
-    links = [socket.create_connection(impatient.address, timeout=10) for _ in range(SOCKETS)]
+    links = [socket.create_connection(impatient.address, timeout=30) for _ in range(SOCKETS)]
     try:
         for link, sloth in zip(links, itertools.cycle(SLOTHS)):
             sloth(link)
@@ -206,7 +206,7 @@ def is_closed(link: socket.socket) -> bool:
 
 def test_a_drip_of_header_lines_ends(impatient: Attacked) -> None:
     """Slowloris: each line comes in time, the request never ends."""
-    links = [socket.create_connection(impatient.address, timeout=10) for _ in range(SOCKETS)]
+    links = [socket.create_connection(impatient.address, timeout=30) for _ in range(SOCKETS)]
     open_links = list(links)
     try:
         for link in links:

@@ -79,7 +79,7 @@ def test_every_route_is_described(node: Node) -> None:
 
 def test_errors_carry_the_security_headers_too(node: Node) -> None:
     for path in ("/", "/nothing", "/demo/jobs/nothing", "/bridge/jobs/a", "/static/../app.py"):
-        headers = requests.get(node.url + path, timeout=10).headers
+        headers = requests.get(node.url + path, timeout=30).headers
         assert headers["X-Content-Type-Options"] == "nosniff", path
         assert "default-src 'none'" in headers["Content-Security-Policy"], path
         assert "Server" not in headers or "Python" not in headers["Server"], path

@@ -85,8 +85,8 @@ def test_an_upgrade_is_one_and_ends_in_time(victim: Attacked) -> None:
     host, port = victim.address
     url = f"ws://{host}:{port}/socket.io/?EIO=4&transport=websocket&sid={sid}"
     with (
-        contextlib.closing(websocket.create_connection(url, timeout=10)) as first,
-        contextlib.closing(websocket.create_connection(url, timeout=10)) as second,
+        contextlib.closing(websocket.create_connection(url, timeout=30)) as first,
+        contextlib.closing(websocket.create_connection(url, timeout=30)) as second,
     ):
         for link in (second, first):
             sock = link.sock
@@ -99,7 +99,7 @@ def test_an_upgrade_is_one_and_ends_in_time(victim: Attacked) -> None:
 def test_a_body_that_never_comes_is_not_waited_for(victim: Attacked) -> None:
     polling = open_polling(victim)
     path = polling[len(victim.url) :]
-    with socket.create_connection(victim.address, timeout=10) as link:
+    with socket.create_connection(victim.address, timeout=30) as link:
         head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
         link.sendall(head.encode())
         assert_ends(link)

@@ -93,5 +93,5 @@ def test_a_worker_refuses_a_pickle(own_redis: RedisServer, tmp_path: Path) -> No
         wait_until(lambda: b"ContentDisallowed" in log.read_bytes(), what="the refusal")
         app = make_app(Settings.load({"message_queue": own_redis.url}, environ={}))
         steps = {"steps": 1, "interval": 0.1}
-        assert app.send_task("workers.metronome", kwargs=steps, queue=QUEUE).get(timeout=15)
+        assert app.send_task("workers.metronome", kwargs=steps, queue=QUEUE).get(timeout=30)
     assert not proof.exists()

@@ -54,7 +54,7 @@ def web(redis: GuardedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def start(web: Node, **fields: Any) -> dict[str, str]:
-    answer = requests.post(f"{web.url}/demo/jobs/metronome", json=fields, timeout=20)
+    answer = requests.post(f"{web.url}/demo/jobs/metronome", json=fields, timeout=30)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
@@ -78,7 +78,7 @@ def test_everything_works_with_the_least_rights(redis: GuardedRedis, web: Node) 
     assert watcher.ask("cancel", {"job": endless["job"], "token": allowed}) == {"ok": True}
     wait_until(lambda: "REVOKED" in states(watcher, endless["job"]), what="the cancellation")
 
-    assert requests.get(f"{web.url}/readyz", timeout=10).json()["ready"] is True
+    assert requests.get(f"{web.url}/readyz", timeout=30).json()["ready"] is True
     watcher.close()
     late.close()
     assert redis.refusals() == []

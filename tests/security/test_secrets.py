@@ -78,7 +78,7 @@ class World:
         app.close()
 
     def _get(self, node: Node, path: str) -> None:
-        answer = requests.get(node.url + path, timeout=10)
+        answer = requests.get(node.url + path, timeout=30)
         self.heard.append(f"{answer.headers} {answer.text}")
 
 
@@ -95,7 +95,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         made.heard.append(str(dump(made.settings)))
         # The queue goes away: what is said about that names the server, not the password.
         redis.stop()
-        wait_until(lambda: requests.get(f"{node.url}/readyz", timeout=10).status_code == 503)
+        wait_until(lambda: requests.get(f"{node.url}/readyz", timeout=30).status_code == 503)
         made._get(node, "/readyz")
         made._get(node, f"/bridge/jobs/a?token={made.tokens.issue(jobs='a')}")
         node.stop()

@@ -21,11 +21,11 @@ from bridge.errors import QueueUnavailable
 from bridge.journal import RedisJournal, connect
 from bridge.message_queue.manager import SenderManager
 from bridge.message_queue.rabbitmq.link import ERRORS, Link
-from bridge.message_queue.redis_line import RedisLine
+from bridge.message_queue.redis_line import RedisLine, RedisLink
 from bridge.message_queue.stock import StockManager
 from bridge.message_queue.subscriber import Subscriber
 from bridge.settings import Settings
-from tests.conftest import RabbitServer, RedisServer, missing
+from tests.conftest import RabbitServer, RedisServer, missing, wait_until
 from tests.nodes import SECRET, Client, Worker, running
 
 
@@ -128,16 +128,32 @@ def test_a_node_and_a_worker_meet_behind_tls(tls_redis: TlsRedis, job: str) -> N
     assert_they_meet(secure_settings(tls_redis.url), job)
 
 
+class ToldLine(RedisLine):
+    """Tells that it could not connect."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.refused = threading.Event()
+
+    def open(self) -> RedisLink:
+        try:
+            return super().open()
+        except self.errors:
+            self.refused.set()
+            raise
+
+
 def subscribe(url: str) -> bool:
     """Whether a subscription is confirmed."""
-    heard = threading.Event()
+    line = ToldLine(url)
     subscriber = Subscriber(
-        RedisLine(url), "tls", on_message=lambda *_: heard.set(), on_lost=lambda: None,
-        on_recovered=lambda: None,
-    )  # fmt: skip
+        line, "tls", on_message=lambda *_: None, on_lost=lambda: None, on_recovered=lambda: None
+    )
     subscriber.start()
     try:
-        return subscriber.subscribe("tls/job:{a}").wait(1.5)
+        ticket = subscriber.subscribe("tls/job:{a}")
+        wait_until(lambda: ticket.wait(0) or line.refused.is_set(), what="an answer")
+        return ticket.wait(0)
     finally:
         subscriber.stop()
 

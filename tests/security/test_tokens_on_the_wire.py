@@ -228,18 +228,27 @@ def test_the_same_answer_for_no_such_job_and_not_yours(victim: Attacked) -> None
     "scope", [None, {"jobs": "another"}, {"user": "nobody"}, {"root": "nothing"}]
 )
 def test_and_in_the_same_time(victim: Attacked, scope: dict[str, str] | None) -> None:
-    """The medians of 200 pairs, taken in turn, lie closer than the noise between answers."""
+    """The medians of 200 pairs, taken in turn, lie closer than the noise between answers.
+
+    A busy machine may separate them once; a difference that is there, is there each time.
+    """
     client = Client(victim.url)
     token = None if scope is None else tokens().issue(**scope)  # type: ignore[arg-type]
-    taken: dict[str, list[float]] = {"existing": [], "missing-": []}
-    for _ in range(200):
-        for job, times in taken.items():
-            began = time.perf_counter()
-            client.ask("watch", {"job": job, "token": token})
-            times.append(time.perf_counter() - began)
-    existing, missing = (statistics.median(times) for times in taken.values())
-    low, _, high = statistics.quantiles(taken["existing"] + taken["missing-"], n=4)
-    assert abs(existing - missing) < max(high - low, 0.0003), (existing, missing)
+    differences = []
+    while len(differences) < 5:
+        taken: dict[str, list[float]] = {"existing": [], "missing-": []}
+        for _ in range(200):
+            for job, times in taken.items():
+                began = time.perf_counter()
+                client.ask("watch", {"job": job, "token": token})
+                times.append(time.perf_counter() - began)
+        existing, missing = (statistics.median(times) for times in taken.values())
+        low, _, high = statistics.quantiles(taken["existing"] + taken["missing-"], n=4)
+        if abs(existing - missing) < max(high - low, 0.0003):
+            break
+        differences.append((existing, missing))
+    else:
+        pytest.fail(f"each time the medians differed: {differences}")
     client.close()
 
 

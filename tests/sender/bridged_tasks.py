@@ -186,7 +186,7 @@ def forks(children: int, *, progress: Progress) -> None:
         pid = os.fork()
         if pid == 0:
             progress.emit("child", {"number": number})
-            outbox_of(settings_of(app)).flush(5)
+            outbox_of(settings_of(app)).flush(30)
             os._exit(0)
         pids.append(pid)
     for pid in pids:

@@ -65,7 +65,7 @@ def running_worker(environ: dict[str, str], *options: str) -> Iterator[subproces
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(15)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()

@@ -28,7 +28,7 @@ class Eager:
         self.journal = RedisJournal(connect(self.settings.message_queue), self.settings)
 
     def snapshot(self, job: str) -> dict[str, Any]:
-        assert outbox_of(self.settings).flush(5)
+        assert outbox_of(self.settings).flush(30)
         return self.journal.read([(job, 0)])[0].snapshot or {}
 
 
@@ -119,7 +119,7 @@ def test_cancelled_before_it_ran(eager: Eager) -> None:
 
     job = f"job-{uuid.uuid4().hex}"
     emit("note", 1, job=job)
-    assert outbox_of(eager.settings).flush(5)
+    assert outbox_of(eager.settings).flush(30)
     assert eager.journal.cancel(job) == "ok"
     submit(never, task_id=job)
     assert eager.snapshot(job)["state"] == "REVOKED"
@@ -150,7 +150,7 @@ def test_emit_to_another_job_a_room_or_nobody(eager: Eager) -> None:
     emit("note", {"a": 1}, job="other-job")
     emit("note", {"a": 1}, to="a-sid", namespace="/")
     emit("note", {"a": 1}, room="lobby")
-    assert outbox_of(eager.settings).flush(5)
+    assert outbox_of(eager.settings).flush(30)
     (reading,) = eager.journal.read([("other-job", 0)])
     assert [event["data"] for event in reading.events] == [{"a": 1}]
     for wrong in (
@@ -192,7 +192,7 @@ def test_what_is_sent_to_a_room_is_what_it_was_at_the_call(
     for number in range(3):
         data["n"] = number
         emit("note", data, room="lobby")
-    assert outbox.flush(5)
+    assert outbox.flush(30)
     assert [payload["data"]["n"] for payload in sent] == [0, 1, 2]
 
 

@@ -45,7 +45,7 @@ class Sending:
             told_end=self.outbox.ended,
         )
         self.lane = self.outbox.open(self.progress)
-        self.outbox.wait_acknowledged(self.lane, 5)
+        self.outbox.wait_acknowledged(self.lane, 30)
 
     @property
     def keys(self) -> tuple[str, str]:
@@ -86,7 +86,7 @@ def test_what_the_server_refuses_is_sent_when_it_no_longer_does(
     caplog.set_level(logging.INFO)
     sending = Sending(redis.url, channel)
     sending.progress.emit("before", 0)
-    assert sending.outbox.flush(5)
+    assert sending.outbox.flush(30)
     admin = redis.client
     admin.ping()
 
@@ -99,7 +99,7 @@ def test_what_the_server_refuses_is_sent_when_it_no_longer_does(
     finally:
         heal()
 
-    assert sending.outbox.flush(10)
+    assert sending.outbox.flush(30)
     snapshot, events = sending.read()
     assert snapshot["state"] == "SUCCESS"
     assert events == list(range(600))
@@ -115,9 +115,9 @@ def test_a_server_that_forgets_its_scripts_is_taught_them_again(
     for number in range(20):
         redis.client.script_flush()
         sending.progress.emit("e", number)
-        assert sending.outbox.flush(5)
+        assert sending.outbox.flush(30)
     sending.progress.finish("SUCCESS")
-    assert sending.outbox.flush(5)
+    assert sending.outbox.flush(30)
     assert sending.read()[1] == list(range(20))
     assert sending.outbox.counters.outages == 0
 
@@ -128,10 +128,10 @@ def test_a_publication_whose_reply_is_lost_is_there_once(redis: RedisServer, cha
     for number in range(5):
         wire.lose_reply(b"EVALSHA")
         sending.progress.emit("e", number)
-        assert sending.outbox.flush(10)
+        assert sending.outbox.flush(30)
     wire.lose_reply(b"EVALSHA")
     sending.progress.finish("SUCCESS")
-    assert sending.outbox.flush(10)
+    assert sending.outbox.flush(30)
     snapshot, events = sending.read()
     assert (snapshot["state"], events) == ("SUCCESS", list(range(5)))
     assert wire.lost_replies >= 6
@@ -143,7 +143,7 @@ def test_a_task_that_tells_nothing_is_remembered_by_a_journal_that_lost_everythi
 ) -> None:
     sending = Sending(redis.url, channel)
     sending.progress.emit("e", 1)
-    assert sending.outbox.flush(5)
+    assert sending.outbox.flush(30)
     before, _ = sending.read()
     redis.client.delete(*sending.keys)
     wait_until(lambda: redis.client.exists(sending.keys[0]))
@@ -158,17 +158,17 @@ def test_a_journal_that_went_back_is_told_and_gives_no_number_twice(
 ) -> None:
     sending = Sending(redis.url, channel)
     sending.progress.emit("e", 1)
-    assert sending.outbox.flush(5)
+    assert sending.outbox.flush(30)
     before, _ = sending.read()
     kept = [redis.client.dump(key) for key in sending.keys]
     for number in (2, 3):
         sending.progress.emit("e", number)
-    assert sending.outbox.flush(5)
+    assert sending.outbox.flush(30)
     for key, value in zip(sending.keys, kept, strict=True):
         redis.client.restore(key, 0, value, replace=True)
     wait_until(lambda: sending.read()[0]["epoch"] > before["epoch"], what="the courier's question")
     sending.progress.emit("e", 4)
-    assert sending.outbox.flush(5)
+    assert sending.outbox.flush(30)
     (reading,) = sending.journal.read([(sending.run.job, 0)])
     assert [(event["seq"], event["data"]) for event in reading.events] == [(1, 1), (4, 4)]
 
@@ -179,7 +179,7 @@ def test_an_end_that_the_journal_took_and_lost_is_told_again(
     sending = Sending(redis.url, channel)
     kept = redis.client.dump(sending.keys[0])
     sending.progress.finish("SUCCESS")
-    assert sending.outbox.flush(5)
+    assert sending.outbox.flush(30)
     redis.client.restore(sending.keys[0], 0, kept, replace=True)
     assert sending.read()[0]["state"] == "STARTED"
     wait_until(lambda: sending.read()[0]["state"] == "SUCCESS")
@@ -192,11 +192,11 @@ def test_an_idle_process_notices_that_the_journal_lost_its_ends(
     sending = Sending(redis.url, channel)
     first = sending.run.job
     sending.progress.finish("SUCCESS")
-    assert sending.outbox.flush(5)
+    assert sending.outbox.flush(30)
     second = Progress(Run(job=f"second-{channel}"), told_end=sending.outbox.ended)
     sending.outbox.open(second)
     second.finish("FAILURE")
-    assert sending.outbox.flush(5)
+    assert sending.outbox.flush(30)
     ended = sending.outbox.courier._ended
     wait_until(lambda: all(each.found for each in list(ended)), what="both to be found")
 

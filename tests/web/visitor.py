@@ -104,7 +104,7 @@ def running_demo(redis: RedisServer, folder: Path) -> Iterator[Demo]:
         yield Demo(found[0], settings)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(30)
 
 
 class Visitor:

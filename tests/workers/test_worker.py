@@ -67,7 +67,7 @@ class Worker:
     def close(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(15)
+            self.process.wait(30)
         finally:
             self.process.kill()
             self.process.wait()
