@@ -85,6 +85,11 @@ class Metrics:
             "Messages left out because a client was slow; it is told the newest state later.",
             left_out,
         )
+        yield CounterMetricFamily(
+            "celery_bridge_messages_not_carried",
+            "Messages that RabbitMQ did not take from this node; clients get them by the sweep.",
+            self.relay.not_carried,
+        )
         noted = CounterMetricFamily(
             "celery_bridge_noted",
             "Refusals, limits that were hit, malformed messages: by the names in docs/security.md.",

@@ -63,7 +63,7 @@ class Relay:
         self.direct = self._open_direct()
         outlets = None if self.direct is None else self.direct.outlets
         self._fanout = Fanout(server, settings.namespace, outlets)
-        carrier = carrier_of(settings)
+        self._carrier = carrier = carrier_of(settings)
         self._subscriber = Subscriber(
             line_of(settings, carrier),
             settings.channel,
@@ -127,6 +127,11 @@ class Relay:
     def deliveries(self) -> tuple[int, int]:
         """How many messages of jobs went to clients, and how many were left out for slow ones."""
         return self._fanout.delivered, self._fanout.left_out
+
+    @property
+    def not_carried(self) -> int:
+        """How many messages of jobs RabbitMQ did not take from this node; they are journalled."""
+        return 0 if self._carrier is None else self._carrier.dropped
 
     def watch(
         self,

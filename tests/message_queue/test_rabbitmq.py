@@ -180,7 +180,9 @@ def test_nothing_piles_up(rabbit_node: Node, shared_rabbit: RabbitServer) -> Non
     assert all('"x-max-length",' in line for line in ours)
 
 
-def test_a_broker_that_is_away_holds_nobody_up(shared_rabbit: RabbitServer, channel: str) -> None:
+def test_a_broker_that_is_away_holds_nobody_up(
+    shared_rabbit: RabbitServer, channel: str, caplog: pytest.LogCaptureFixture
+) -> None:
     wire = Proxy(shared_rabbit.port)
     publisher = Publisher(
         shared_rabbit.url.replace(str(shared_rabbit.port), str(wire.port)), channel
@@ -199,6 +201,9 @@ def test_a_broker_that_is_away_holds_nobody_up(shared_rabbit: RabbitServer, chan
     wire.heal()
     wait_until(lambda: publisher.settle(1), what="the end of a run to be carried")
     publisher.close()
+    told = [record.message for record in caplog.records if "not carried" in record.message]
+    assert len(told) == 1
+    assert told[0].startswith(f"so far {publisher.dropped} messages were not carried")
     wire.close()
 
 

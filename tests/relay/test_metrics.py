@@ -79,6 +79,21 @@ def test_who_never_heard_anything_says_so() -> None:
     bridge.stop()
 
 
+def test_what_rabbitmq_did_not_take_is_counted(redis_url: str) -> None:
+    bridge = make("amqp://127.0.0.1:1", journal=redis_url)
+    web = bridge._app.test_client()
+
+    def not_carried() -> float:
+        return figures(web.get("/metrics").text)["celery_bridge_messages_not_carried_total"]
+
+    assert not_carried() == 0
+    assert bridge.relay is not None
+    assert bridge.relay._carrier is not None
+    bridge.relay._carrier.carry(["a-channel"], b"a verdict", keep=False)
+    wait_until(not_carried)
+    bridge.stop()
+
+
 def make(url: str, **settings: object) -> Bridge:
     return Bridge(
         Flask(__name__), message_queue=url, channel=uuid.uuid4().hex, secret_key=SECRET,

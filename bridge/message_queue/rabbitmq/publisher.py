@@ -96,6 +96,7 @@ class Publisher:
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._down = ""
+        self._told_dropped = 0
         self.dropped = 0
 
     def carry(self, channels: Sequence[str], frame: str | bytes, *, keep: bool) -> None:
@@ -162,7 +163,7 @@ class Publisher:
 
     def _give_up(self, parcel: _Parcel, error: str) -> None:
         self._bytes -= parcel.size
-        self.dropped += not parcel.withdrawn
+        self.dropped += parcel.done is None  # else whoever waits for it is told
         parcel.end(error)
 
     def _work(self, stopped: threading.Event) -> None:
@@ -191,6 +192,7 @@ class Publisher:
                     lambda: bool(self._waiting) or stopped.is_set(), _TICK_SECONDS
                 )
                 batch = self._take()
+            self._tell_dropped()
             link.tend()
             if batch:
                 self._bring_away(link, batch, stopped)
@@ -250,6 +252,18 @@ class Publisher:
         self._unheard[key] = None
         if len(self._unheard) > UNHEARD_KEPT:
             self._unheard.popitem(last=False)
+
+    def _tell_dropped(self) -> None:
+        """Log how much was not carried: the first time, and whenever it has doubled."""
+        dropped = self.dropped
+        if not dropped or dropped < 2 * self._told_dropped:
+            return
+        self._told_dropped = dropped
+        _log.warning(
+            "so far %d messages were not carried, while RabbitMQ was away or slow; watchers get "
+            "them from the journal",
+            dropped,
+        )
 
     def _is_up(self) -> None:
         with self._changed:
