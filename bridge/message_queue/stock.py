@@ -9,6 +9,7 @@ is malformed is dropped and counted before the stock code sees it, which would l
 from __future__ import annotations
 
 import json
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -59,14 +60,14 @@ class StockManager(Roster, RedisManager):  # type: ignore[misc]  # python-socket
         self.connected = True
 
     def _redis_listen_with_retries(self) -> Iterator[dict[str, Any]]:
-        pause = _FIRST_PAUSE
+        pause, told = _FIRST_PAUSE, False
         while True:
             client: Any = connect(self.redis_url, subscriber=True)
             self.pubsub = client.pubsub()
             try:
                 self.pubsub.subscribe(self.channel)
                 for message in self.pubsub.listen():
-                    pause = _FIRST_PAUSE
+                    pause, told = _FIRST_PAUSE, False
                     if message["type"] != "message":
                         yield message
                     elif (parsed := parse(message["data"])) is not None:
@@ -74,7 +75,11 @@ class StockManager(Roster, RedisManager):  # type: ignore[misc]  # python-socket
                     else:
                         self.on_malformed()
             except (RedisError, OSError) as error:
-                self._get_logger().warning("The base channel is lost, connecting anew: %s", error)
+                level = logging.DEBUG if told else logging.WARNING
+                self._get_logger().log(
+                    level, "The base channel is lost, connecting anew: %s", error
+                )
+                told = True
             finally:
                 self.pubsub.close()
             time.sleep(pause * _jitter.uniform(0.5, 1.0))

@@ -48,14 +48,14 @@ class RabbitManager(Roster):
         self._publisher.carry((self.channel,), json.dumps(data), keep=True)
 
     def _listen(self) -> Iterator[dict[str, Any]]:
-        pause = _FIRST_PAUSE
+        pause, told = _FIRST_PAUSE, False
         while True:
             link = None
             try:
                 link = Link(self._url)
                 heard: deque[bytes] = deque()
                 _hear_into(heard, link, self.channel)
-                pause = _FIRST_PAUSE
+                pause, told = _FIRST_PAUSE, False
                 while True:
                     link.take(_TICK_SECONDS)
                     link.keep_alive()
@@ -66,7 +66,9 @@ class RabbitManager(Roster):
                         else:
                             self.on_malformed()
             except ERRORS as error:
-                _log.warning("The base channel is lost, connecting anew: %s", error)
+                level = logging.DEBUG if told else logging.WARNING
+                _log.log(level, "The base channel is lost, connecting anew: %s", error)
+                told = True
             finally:
                 if link is not None:
                     link.close()
