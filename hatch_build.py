@@ -73,7 +73,13 @@ def digest_of_sources(widget: Path) -> str:
     """
     named = [
         widget / name
-        for name in ("build.mjs", "package-lock.json", "package.json", "types/elements.d.ts")
+        for name in (
+            "build.mjs",
+            "client.mjs",
+            "package-lock.json",
+            "package.json",
+            "types/elements.d.ts",
+        )
     ]
     paths = [*named, *(widget / "src").glob("*.js"), *(widget / "src").glob("*.d.ts")]
     digest = hashlib.sha256()

@@ -137,6 +137,8 @@ export class Connection {
       path,
       transports: ["websocket", "polling"],
       tryAllTransports: true,
+      // Polling, too, brings the page's session along, as a WebSocket does.
+      withCredentials: origin === globalThis.location?.origin,
       autoConnect: false,
       timeout: CONNECT_TIMEOUT_MS,
       reconnectionDelay: 500,

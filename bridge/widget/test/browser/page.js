@@ -37,8 +37,8 @@ export const launch = (more = []) =>
     args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", ...more],
   });
 
-export const serve = async (port = 0) => {
-  const server = await new ContractServer().listen(port);
+export const serve = async (port = 0, options = {}) => {
+  const server = await new ContractServer(options).listen(port);
   server.page("/page.css", STYLE);
   for (const name of readdirSync(BUILT)) {
     if (name.endsWith(".js")) server.page(`/bridge/${name}`, new URL(name, BUILT));
