@@ -19,14 +19,21 @@ from tests.security.conftest import celery_worker
 
 
 class Backstage:
-    """What is behind every node: the queue, a worker, and the settings that all share."""
+    """What is behind every node: the queue, a worker, and the settings that all share.
 
-    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
+    Args:
+        folder: for logs.
+        environ: the worker's variables.
+        broker: Celery's, if it is not the message queue.
+    """
+
+    def __init__(self, folder: Path, environ: dict[str, str], broker: str | None = None) -> None:
         self.folder = folder
         self.environ = environ
         self.settings = Settings.load(environ=environ)
         self.tokens = Tokens(self.settings.require_secret(), seconds=3600)
-        self._celery = Celery("tests", broker=self.settings.message_queue, set_as_current=False)
+        broker = broker or self.settings.message_queue
+        self._celery = Celery("tests", broker=broker, set_as_current=False)
 
     def close(self) -> None:
         """Close the connections to the broker."""

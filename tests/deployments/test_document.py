@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deployments.queues import QUEUES, RABBITMQ
 from tests.deployments.ways import APP, OF_THEIR_OWN, QUICK, Way
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +21,11 @@ def test_its_lines_are_those_that_ran(way: Way) -> None:
     assert f"`{way.name}`" in TEXT
     same_again = way.name.startswith("bridge serve,")
     assert f"`{line}`" in TEXT or (same_again and "the same" in TEXT)
+
+
+@pytest.mark.parametrize("queue", [*QUEUES, RABBITMQ])
+def test_every_message_queue_has_its_row(queue: str) -> None:
+    assert re.search(rf"^\| .*\| `{queue}`", TEXT, re.MULTILINE)
 
 
 def test_every_test_that_is_named_exists() -> None:

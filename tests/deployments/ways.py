@@ -58,17 +58,21 @@ QUICK = [
     Way("bridge serve, gevent", "bridge serve --port PORT", "gevent", is_app=False),
     Way("bridge serve, threading", "bridge serve --port PORT", "threading", is_app=False),
     Way("flask run", "flask --app APP run --port PORT --reload", "threading"),
-    Way("gunicorn, gevent", "gunicorn -k gevent -w 1 -b 127.0.0.1:PORT APP", "gevent"),
+    Way(
+        "gunicorn, gevent",
+        "gunicorn -k gevent -w 1 --graceful-timeout 3 -b 127.0.0.1:PORT APP",
+        "gevent",
+    ),
     Way(
         "gunicorn, threads",
-        "gunicorn -k gthread -w 1 --threads 100 -b 127.0.0.1:PORT APP",
+        "gunicorn -k gthread -w 1 --threads 100 --graceful-timeout 3 -b 127.0.0.1:PORT APP",
         "threading",
     ),
 ]
 OF_THEIR_OWN = [
     Way(
         "gunicorn < 26, eventlet",
-        "gunicorn -k eventlet -w 1 -b 127.0.0.1:PORT APP",
+        "gunicorn -k eventlet -w 1 --graceful-timeout 3 -b 127.0.0.1:PORT APP",
         "eventlet",
         program=OTHERS / "gunicorn-25" / "bin" / "gunicorn",
         how="make deployments",

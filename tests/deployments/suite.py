@@ -1,0 +1,152 @@
+"""The end-to-end suite that every row runs: late, live, replay, failure, cancel, reconnect."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any, Final
+
+import pytest
+
+from tests.conftest import wait_until
+from tests.deployments.conftest import Backstage, wait_for_step
+from tests.nodes import Client
+from tests.sse import Listener
+
+STEPS, INTERVAL = 40, 0.025
+
+
+class Place:
+    """A node, and how jobs are started there.
+
+    Args:
+        backstage: what is behind the node.
+        url: the node's.
+        is_app: whether it serves an app that starts jobs.
+    """
+
+    def __init__(self, backstage: Backstage, url: str, *, is_app: bool = False) -> None:
+        self.url = url
+        self._backstage = backstage
+        self._app = url if is_app else None
+
+    def start(self, task: str, **fields: Any) -> dict[str, str]:
+        """Start one of our tasks; returns what a client needs to watch it."""
+        return self._backstage.start(task, self._app, **fields)
+
+    def client(self, transport: str = "websocket") -> closing[Client]:
+        """A client, closed at the end of a block."""
+        made = Client(self.url, transports=[transport])
+        assert made.sio.transport() == transport
+        return closing(made)
+
+
+def states(client: Client) -> list[str]:
+    """The states that it was told, in order."""
+    return [data["state"] for name, data in list(client.received) if name == "progress"]
+
+
+def late_then_live(place: Place, transport: str = "websocket") -> None:
+    """Who comes late gets the newest state, all events so far, and then what follows."""
+    with place.client(transport) as client:
+        job, ack, steps = _join_late(place, client)
+        wait_until(lambda: "SUCCESS" in states(client))
+
+        assert ack["snapshot"]["current"] >= steps // 4
+        replayed = [event["seq"] for event in ack["events"]]
+        assert len(replayed) >= 2
+        # What came while the ack was on its way may be in both: that is the client's rule.
+        live = [seq for seq in client.seqs() if seq > replayed[-1]]
+        assert replayed + live == list(range(1, 11)), "nothing is missing, all in order"
+        assert client.currents()[-1] == steps
+        assert len(client.currents()) >= 2, "it moved"
+        late = client.ask("watch", job)
+        assert late["snapshot"]["state"] == "SUCCESS"
+        assert [event["seq"] for event in late["events"]] == list(range(1, 11))
+
+
+def _join_late(place: Place, client: Client) -> tuple[dict[str, str], dict[str, Any], int]:
+    """Watch a job in the middle; a longer one if it has ended by then, on a busy machine."""
+    for steps in (STEPS, 4 * STEPS, 16 * STEPS):
+        job = place.start("metronome", steps=steps, interval=INTERVAL)
+        wait_for_step(place.url, job, steps // 4)
+        ack = client.ask("watch", job)
+        if ack["snapshot"]["state"] != "SUCCESS":
+            return job, ack, steps
+    pytest.fail("each job had ended when it was watched")
+
+
+def failure_after_a_retry(place: Place) -> None:
+    """Both runs and the error of a job that fails for good."""
+    with place.client() as client:
+        job = place.start("flaky", failures=1, countdown=0, outcome="failure")
+        client.ask("watch", job)
+        wait_until(lambda: "FAILURE" in states(client))
+        last = [data for name, data in client.received if name == "progress"][-1]
+        assert last["error"]["type"] == "Breakdown"
+        assert [run["state"] for run in last["runs"]] == ["RETRY", "FAILURE"]
+
+
+def cancel(place: Place) -> None:
+    """A client cancels a running job."""
+    with place.client() as client:
+        job = place.start("metronome", steps=2000, interval=INTERVAL)
+        client.ask("watch", job)
+        wait_for_step(place.url, job, 1)
+        assert client.ask("cancel", job) == {"ok": True}
+        wait_until(lambda: "REVOKED" in states(client))
+
+
+def reconnect(place: Place) -> None:
+    """Who loses the connection gets what was missed."""
+    with place.client() as client:
+        job = place.start("metronome", steps=STEPS, interval=INTERVAL)
+        client.ask("watch", job)
+        wait_until(lambda: len(client.seqs()) >= 2)
+        before = client.sid
+        link = _hang_up(client)
+        wait_for_step(place.url, job, STEPS * 3 // 4)
+        wait_until(
+            lambda: client.sio.connected and client.sio.get_sid("/bridge") not in (None, before)
+        )
+
+        known = client.seqs()
+        ack = client.ask("watch", {**job, "since": known[-1]})
+        wait_until(lambda: ack["snapshot"]["state"] == "SUCCESS" or "SUCCESS" in states(client))
+
+        missed = [event["seq"] for event in ack["events"]]
+        assert missed, "there was something to miss"
+        live = [seq for seq in client.seqs() if seq > missed[-1]]
+        assert known + missed + live == list(range(1, 11))
+    link.close()
+
+
+def _hang_up(client: Client) -> socket.socket:
+    """Break the connection as a network does; the client then comes back by itself."""
+    link: socket.socket = client.sio.eio.ws.sock
+    link.shutdown(socket.SHUT_RDWR)
+    return link
+
+
+def stream(place: Place) -> None:
+    """Server-sent events, as `curl -N` gets them."""
+    job = place.start("metronome", steps=STEPS, interval=INTERVAL)
+    listener = Listener(f"{place.url}/bridge/jobs/{job['job']}/events", job["token"])
+    wait_until(lambda: "SUCCESS" in [state["state"] for state in listener.states()])
+    assert listener.seqs() == list(range(1, 11))
+    assert len(listener.states()) >= 3, "it was not held back"
+    listener.close()
+
+
+_SUITE: Final[tuple[Callable[[Place], None], ...]] = (
+    late_then_live, failure_after_a_retry, cancel, reconnect, stream,
+)  # fmt: skip
+
+
+def run_whole(place: Place) -> None:
+    """Run all of it at once, as clients come in life; it mostly waits for tasks."""
+    with ThreadPoolExecutor() as together:
+        for done in [together.submit(check, place) for check in _SUITE]:
+            done.result()
