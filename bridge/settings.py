@@ -19,6 +19,10 @@ from bridge.errors import SettingsError
 PREFIX = "BRIDGE_"
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+sentinel")
 RABBITMQ_SCHEMES = ("amqp", "amqps")
+#: Kombu's transport within one process.
+MEMORY_SCHEME = "memory"
+#: The journal that is in this process.
+MEMORY = "memory"
 ASYNC_MODES = ("eventlet", "gevent", "threading")
 #: How messages reach WebSockets: written straight to them, or by Engine.IO's own writers.
 DIRECT = "direct"
@@ -34,6 +38,14 @@ NOT_TEXT = (
 NO_JOURNAL = (
     "RabbitMQ carries messages and remembers nothing: set BRIDGE_JOURNAL to a Redis, such as "
     "redis://127.0.0.1:6379/0, on workers and web nodes alike"
+)
+MEMORY_IS_APART = (
+    "BRIDGE_JOURNAL=memory: only this process knows the jobs that it runs, though others share its "
+    "message queue; use a Redis, unless tasks run inside of the web node"
+)
+APART = (
+    "memory:// carries within one process, and this journal is for many: leave BRIDGE_JOURNAL "
+    "unset, or use the Redis as BRIDGE_MESSAGE_QUEUE"
 )
 
 Parser = Callable[[str, Any], Any]
@@ -56,14 +68,18 @@ def _only_scheme(match: re.Match[str]) -> str:
     return f"{scheme}***@" if scheme.endswith("//") else "***@"
 
 
-def _url(*schemes: str) -> Parser:
+def _url(*schemes: str, words: tuple[str, ...] = ()) -> Parser:
+    others = "".join(f", or {word}" for word in words)
+
     def parse(name: str, value: Any) -> str:
         text = _text(name, value)
+        if text in words:
+            return text
         if urlsplit(text).scheme not in schemes:
             raise SettingsError(
                 name,
                 hide_credentials(text),
-                f"a URL is needed that starts with one of {'://, '.join(schemes)}://",
+                f"a URL is needed that starts with one of {'://, '.join(schemes)}://{others}",
             )
         _check_address(name, text)
         return text
@@ -83,6 +99,10 @@ def _check_address(name: str, url: str) -> None:
     if parts.scheme == "unix":
         if not parts.path:
             raise SettingsError(name, shown, "the path of the socket is missing, unix:///run/redis")
+        return
+    if parts.scheme == MEMORY_SCHEME:
+        if parts.netloc or parts.path.strip("/"):
+            raise SettingsError(name, shown, "it is in this process, so nothing may follow ://")
         return
     try:
         port = parts.port
@@ -205,9 +225,9 @@ class Settings:
     """
 
     message_queue: str = _setting(
-        "redis://127.0.0.1:6379/0", _url(*REDIS_SCHEMES, *RABBITMQ_SCHEMES)
+        "redis://127.0.0.1:6379/0", _url(*REDIS_SCHEMES, *RABBITMQ_SCHEMES, MEMORY_SCHEME)
     )
-    journal: str | None = _setting(None, _optional(_url(*REDIS_SCHEMES)))
+    journal: str | None = _setting(None, _optional(_url(*REDIS_SCHEMES, words=(MEMORY,))))
     result_backend: str | None = _setting(None, _optional_text)
     channel: str = _setting("celery-bridge", _channel)
     namespace: str = _setting("/bridge", _namespace)
@@ -273,17 +293,34 @@ class Settings:
         settings = cls(**values)
         if settings.by_rabbitmq and settings.journal is None:
             raise SettingsError("BRIDGE_JOURNAL", None, NO_JOURNAL)
+        if settings.by_memory and settings.in_redis:
+            raise SettingsError("BRIDGE_JOURNAL", hide_credentials(settings.journal_url), APART)
         return settings
 
     @property
     def by_rabbitmq(self) -> bool:
-        """Whether RabbitMQ is the message queue, and Redis the journal only."""
+        """Whether RabbitMQ is the message queue."""
         return urlsplit(self.message_queue).scheme in RABBITMQ_SCHEMES
 
     @property
+    def by_memory(self) -> bool:
+        """Whether messages stay in this process."""
+        return urlsplit(self.message_queue).scheme == MEMORY_SCHEME
+
+    @property
     def journal_url(self) -> str:
-        """Where jobs are remembered: JOURNAL, else the message queue."""
-        return self.journal or self.message_queue
+        """Where jobs are remembered: JOURNAL, else the message queue; a URL or a word."""
+        return self.journal or (MEMORY if self.by_memory else self.message_queue)
+
+    @property
+    def in_redis(self) -> bool:
+        """Whether the journal is a Redis, which publishes what it stores, unless RabbitMQ does."""
+        return self.journal_url != MEMORY
+
+    @property
+    def is_memory_apart(self) -> bool:
+        """Whether others share the message queue, and nobody the journal."""
+        return self.journal_url == MEMORY and not self.by_memory
 
     def require_secret(self) -> tuple[str, ...]:
         """Return the signing keys.

@@ -160,3 +160,19 @@ def test_rabbitmq_needs_a_journal(url: str) -> None:
 
     assert settings.by_rabbitmq
     assert settings.journal_url == "redis://host"
+
+
+def test_memory_is_its_own_journal_and_takes_no_other_process_with_it() -> None:
+    alone = Settings.load({"message_queue": "memory://"}, environ={})
+    assert (alone.journal_url, alone.in_redis, alone.is_memory_apart) == ("memory", False, False)
+    with pytest.raises(SettingsError, match=r"BRIDGE_JOURNAL.*memory://.*unset"):
+        Settings.load({"message_queue": "memory://", "journal": "redis://:pa55@h"}, environ={})
+    with pytest.raises(SettingsError, match=r"memory://host.*nothing may follow"):
+        Settings.load({"message_queue": "memory://host"}, environ={})
+    apart = Settings.load({"message_queue": "redis://h", "journal": "memory"}, environ={})
+    assert apart.is_memory_apart, "allowed, and warned of"
+
+
+def test_a_journal_that_is_none_is_refused_with_what_is_allowed() -> None:
+    with pytest.raises(SettingsError, match=r"BRIDGE_JOURNAL='kafka://h'.*or memory"):
+        Settings.load(environ={"BRIDGE_JOURNAL": "kafka://h"})

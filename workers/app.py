@@ -32,7 +32,8 @@ def make_app(settings: Settings) -> Celery:
     app = Celery("workers", include=TASK_MODULES)
     app.conf.update(
         broker_url=settings.message_queue,
-        result_backend=settings.result_backend or settings.journal_url,
+        result_backend=settings.result_backend
+        or (settings.journal_url if settings.in_redis else None),
         broker_connection_retry_on_startup=True,
         # Redis hands a message out again after this time, so it must outlast the longest task.
         broker_transport_options={"visibility_timeout": VISIBILITY_SECONDS},

@@ -15,9 +15,9 @@ from redis.exceptions import RedisError
 from bridge.cli.doctor_node import look_at
 from bridge.cli.finding import Finding
 from bridge.errors import QueueUnavailable, SettingsError
-from bridge.journal import RedisJournal, connect
+from bridge.journal import RedisJournal, connect, open_journal
 from bridge.message_queue.rabbitmq.link import ERRORS, Link
-from bridge.settings import SECRET_HINT, Settings, hide_credentials
+from bridge.settings import MEMORY_IS_APART, SECRET_HINT, Settings, hide_credentials
 from bridge.version import VERSION
 
 OLDEST_REDIS: Final = (6, 2)
@@ -62,8 +62,10 @@ def examine() -> Iterator[Finding]:
     yield from _origins(settings)
     yield _queue(settings)
     if settings.journal_url != settings.message_queue:
-        yield _server("journal", settings.journal_url)
-    yield _versions(settings)
+        yield _journal(settings)
+    yield from _promises(settings)
+    if settings.in_redis:
+        yield _versions(settings)
     yield _async_mode(settings)
     yield from _servers(settings)
     yield _widget()
@@ -94,6 +96,8 @@ def _origins(settings: Settings) -> Iterator[Finding]:
 
 
 def _queue(settings: Settings) -> Finding:
+    if settings.by_memory:
+        return Finding(True, "message queue memory://: within one process, for tests")
     if not settings.by_rabbitmq:
         return _server("message queue", settings.message_queue)
     what = f"message queue {hide_credentials(settings.message_queue)}"
@@ -107,6 +111,23 @@ def _queue(settings: Settings) -> Finding:
     fix = f"RabbitMQ {OLDEST_RABBITMQ[0]}.{OLDEST_RABBITMQ[1]} or newer is needed"
     good = server.get("product") == "RabbitMQ" and _version(version) >= OLDEST_RABBITMQ
     return Finding(good, f"{what}: answers, version {version}", fix)
+
+
+def _journal(settings: Settings) -> Finding:
+    if settings.in_redis:
+        return _server("journal", settings.journal_url)
+    what = f"journal {settings.journal_url}"
+    if settings.is_memory_apart:
+        return Finding(False, what, MEMORY_IS_APART, needed=False)
+    return Finding(True, what)
+
+
+def _promises(settings: Settings) -> Iterator[Finding]:
+    journal = open_journal(settings)
+    for promise in journal.promises_off:
+        fix = "use a Redis journal if you need it"
+        yield Finding(False, f"promise off: {promise}", fix, needed=False)
+    journal.close()
 
 
 def _version(text: str) -> tuple[int, ...]:

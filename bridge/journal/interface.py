@@ -66,9 +66,10 @@ class Standing:
 
 
 class Carrier(Protocol):
-    """Carries to the nodes what was journalled, where another message queue than Redis does.
+    """Carries to the nodes what was journalled, where the journal's own Redis doesn't.
 
-    No method waits for the network.
+    No method waits for longer than an answer of the message queue may take, nor raises because
+    there was none: what is lost is in the journal.
     """
 
     def carry(self, channels: Sequence[str], frame: bytes, *, keep: bool) -> None:
@@ -83,12 +84,19 @@ class Carrier(Protocol):
     def listened_to(self, channels: Sequence[str]) -> bool:
         """Whether any node listened to the last message of that job, as far as is known."""
 
+    def close(self) -> None:
+        """Close the connection; the next message opens it anew."""
+
 
 class Journal(Protocol):
     """Remembers the newest state and the last events of each job.
 
     Every method raises `QueueUnavailable` while the journal can't be reached.
     """
+
+    @property
+    def promises_off(self) -> Sequence[str]:
+        """What this journal can't promise, each with its name, a colon and plain words."""
 
     def publish(self, publications: Sequence[Publication]) -> list[Receipt]:
         """Store states and events in order, give them their numbers, and tell who listens.
@@ -127,6 +135,16 @@ class Journal(Protocol):
     def forget_running(self, jobs: Sequence[str]) -> None:
         """Take jobs from that list, because the journal no longer knows them."""
 
+    def take_turn(self, seconds: float) -> bool:
+        """Become, or stay, the one node that looks after jobs which nobody watches.
+
+        Args:
+            seconds: for how long, unless this is called again.
+
+        Returns:
+            False while another node is.
+        """
+
     def announce(self, version: str) -> list[str]:
         """Note that a version uses the channel; returns those that did within minutes.
 
@@ -135,3 +153,9 @@ class Journal(Protocol):
 
     def ping(self) -> None:
         """Raise `QueueUnavailable` if the journal doesn't answer."""
+
+    def settle(self, seconds: float) -> bool:
+        """Wait until what was published is stored where others read it; returns whether it is."""
+
+    def close(self) -> None:
+        """Close the connections; the next call opens them anew."""

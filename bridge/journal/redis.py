@@ -17,6 +17,7 @@ from redis import Redis
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
+    LockError,
     NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
@@ -27,6 +28,7 @@ from redis.exceptions import (
 
 from bridge.errors import QueueUnavailable
 from bridge.journal.interface import Cancelled, Carrier, Page, Standing, VitalSigns
+from bridge.journal.reading import EVENT_BYTES_A_READ, event_of, numbers_text, snapshot_of
 from bridge.journal.trips import Trips
 from bridge.records import (
     AGAIN,
@@ -39,7 +41,6 @@ from bridge.records import (
     Publication,
     Reading,
     Receipt,
-    is_too_deep,
 )
 from bridge.rooms import (
     ALL_JOBS,
@@ -56,9 +57,6 @@ from bridge.rooms import (
 )
 from bridge.settings import Settings
 from bridge.version import VERSION
-
-#: An answer to one request carries at most about this many bytes of events; the client asks on.
-EVENT_BYTES_A_READ: Final = 1_048_576
 
 #: The keys and the arguments of one run of a script.
 _Call = tuple[Sequence[str], Sequence[Any]]
@@ -104,6 +102,8 @@ class RedisJournal:
         carrier: carries what was stored, where that is not Redis' own publish and subscribe.
     """
 
+    promises_off: Sequence[str] = ()
+
     def __init__(self, client: Redis, settings: Settings, carrier: Carrier | None = None) -> None:
         self._carrier = carrier
         self._client = client
@@ -115,6 +115,8 @@ class RedisJournal:
         self._versions = versions_key(settings.channel)
         self._retention_ms = settings.retention * 1000
         self._events_kept = settings.events_kept
+        # Made in one thread and used in another, so its token must not be the thread's own.
+        self._turn = client.lock(f"{settings.channel}:sweeper", blocking=False, thread_local=False)
 
     def publish(self, publications: Sequence[Publication]) -> list[Receipt]:
         """See `Journal.publish`."""
@@ -238,6 +240,18 @@ class RedisJournal:
         values = self._ask(lambda: self._client.mget([self._lease_prefix + x for x in leases]))
         return {lease: _text(value or b"") for lease, value in zip(leases, values, strict=True)}
 
+    def take_turn(self, seconds: float) -> bool:
+        """See `Journal.take_turn`."""
+
+        def take() -> bool:
+            self._turn.timeout = seconds
+            try:
+                return bool(self._turn.reacquire() if self._turn.owned() else self._turn.acquire())
+            except LockError:
+                return False
+
+        return bool(self._ask(take))
+
     def announce(self, version: str) -> list[str]:
         """See `Journal.announce`."""
         now = time.time()
@@ -266,6 +280,14 @@ class RedisJournal:
         (reply,) = self._ask(lambda: self._trips.make([("PING",)]))
         if isinstance(reply, Exception):
             raise QueueUnavailable(f"the journal refuses: {reply}") from reply
+
+    def settle(self, seconds: float) -> bool:
+        """See `Journal.settle`: what was published is stored."""
+        return True
+
+    def close(self) -> None:
+        """See `Journal.close`."""
+        self._client.close()
 
     def _publish_call(self, p: Publication) -> _Call:
         keys = [
@@ -354,24 +376,13 @@ def _reading(reply: list[Any], since: int) -> Reading:
     srev, run, seq, epoch, runs, tail, flat, gap, run_id = reply
     snapshot = None
     if srev:
-        numbers = (
-            f'{{"rev":{_text(srev)},"run":{_text(run)},"last_seq":{_text(seq)},'
-            f'"epoch":{_text(epoch)},"runs":[{_text(runs)}],'
-        )
-        snapshot = json.loads(numbers + _text(tail))
+        numbers = numbers_text(_text(srev), _text(run), _text(seq), _text(epoch), _text(runs))
+        snapshot = snapshot_of(numbers, _text(tail))
     events = [
-        {"name": _text(name), **_event(_text(payload))}
+        event_of(_text(name), _text(payload))
         for name, payload in zip(flat[::2], flat[1::2], strict=True)
     ]
     return Reading(snapshot, events, bool(gap), int(seq), _text(run_id))
-
-
-def _event(payload: str) -> dict[str, Any]:
-    """Decode an event; it must not be nested so deeply that nobody can send it on."""
-    if not is_too_deep(payload):
-        return cast("dict[str, Any]", json.loads(payload))
-    numbers = json.loads(payload[: payload.index(',"at":')] + "}")
-    return {**numbers, "at": None, "data": {"bridge:omitted": "too deep"}}
 
 
 def _text(value: bytes | str) -> str:

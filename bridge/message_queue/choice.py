@@ -1,11 +1,10 @@
-"""Which message queue a URL means: the one place where Redis and RabbitMQ are told apart."""
+"""Which message queue a URL means: the one place where they are told apart."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from redis import Redis
-
+from bridge.journal import Carrier
 from bridge.message_queue.subscriber import Line
 from bridge.settings import Settings
 
@@ -26,52 +25,71 @@ class Post(Protocol):
         """Close the connections; the next message opens them anew."""
 
 
-def carrier_of(settings: Settings) -> Publisher | None:
+def carrier_of(settings: Settings) -> Carrier | None:
     """Return what carries the jobs' messages; None: the journal's script publishes them itself."""
-    if not settings.by_rabbitmq:
+    if settings.by_rabbitmq:
+        from bridge.message_queue.rabbitmq.publisher import Publisher
+
+        return Publisher(settings.message_queue, settings.channel)
+    if settings.in_redis:
         return None
-    from bridge.message_queue.rabbitmq.publisher import Publisher
+    if settings.by_memory:
+        from bridge.message_queue.memory import MemoryCarrier
 
-    return Publisher(settings.message_queue, settings.channel)
+        return MemoryCarrier()
+    from bridge.message_queue.redis_carrier import RedisCarrier
+
+    return RedisCarrier(settings.message_queue)
 
 
-def post_of(settings: Settings, journal: Redis, carrier: Publisher | None) -> Post:
+def post_of(settings: Settings, carrier: Carrier | None) -> Post:
     """Return what a worker sends by, past the journal.
 
     Args:
         settings: the queue and the channel.
-        journal: a connection to the journal's server.
         carrier: this process's, made by `carrier_of`.
     """
-    if carrier is not None:
-        return carrier
+    if settings.by_rabbitmq:
+        return cast("Publisher", carrier)
+    if settings.by_memory:
+        from bridge.message_queue.memory import MemoryPost
+
+        return MemoryPost(settings.message_queue, settings.channel)
     from bridge.message_queue.redis_post import RedisPost
 
-    return RedisPost(settings, journal)
+    return RedisPost(settings)
 
 
-def line_of(settings: Settings, carrier: Publisher | None) -> Line:
+def line_of(settings: Settings, carrier: Carrier | None) -> Line:
     """Return what a node's subscriber listens by.
 
     Args:
         settings: the queue and the channel.
         carrier: this process's, made by `carrier_of`.
     """
-    if carrier is None:
-        from bridge.message_queue.redis_line import RedisLine
+    if settings.by_rabbitmq:
+        from bridge.message_queue.rabbitmq.line import RabbitLine
 
-        return RedisLine(settings.journal_url)
-    from bridge.message_queue.rabbitmq.line import RabbitLine
+        return RabbitLine(settings.message_queue, settings.channel, cast("Publisher", carrier))
+    if settings.by_memory:
+        from bridge.message_queue.memory import MemoryLine
 
-    return RabbitLine(settings.message_queue, settings.channel, carrier)
+        return MemoryLine()
+    from bridge.message_queue.redis_line import RedisLine
+
+    return RedisLine(settings.journal_url if settings.in_redis else settings.message_queue)
 
 
 def base_channel_of(settings: Settings) -> Any:
     """Return the client manager of a server that the bridge makes."""
-    if not settings.by_rabbitmq:
-        from bridge.message_queue.stock import StockManager
+    if settings.by_rabbitmq:
+        from bridge.message_queue.rabbitmq.base_channel import RabbitManager
 
-        return StockManager(settings.message_queue, settings.channel)
-    from bridge.message_queue.rabbitmq.base_channel import RabbitManager
+        return RabbitManager(settings.message_queue, settings.channel)
+    if settings.by_memory:
+        from bridge.message_queue.memory import MemoryManager
 
-    return RabbitManager(settings.message_queue, settings.channel)
+        return MemoryManager(settings.message_queue, settings.channel)
+    from bridge.message_queue.stock import StockManager
+
+    return StockManager(settings.message_queue, settings.channel)

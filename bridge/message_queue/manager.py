@@ -8,11 +8,12 @@ python-socketio's own managers send it, so that stock nodes understand it.
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from socketio import PubSubManager
 
-from bridge.journal import Journal, RedisJournal, connect
+from bridge.journal import Journal, open_journal
 from bridge.message_queue.choice import carrier_of, post_of
 from bridge.records import Publication, Receipt
 from bridge.rooms import relay_channel
@@ -30,12 +31,11 @@ class SenderManager(PubSubManager):  # type: ignore[misc]  # python-socketio has
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(channel=settings.channel, write_only=True, json=json)
-        self._journal_client = connect(settings.journal_url)
         carrier = carrier_of(settings)
-        self._post = post_of(settings, self._journal_client, carrier)
+        self._post = post_of(settings, carrier)
         self._relay_channel = relay_channel(settings.channel)
         self._collected: list[Publication] = []
-        self.journal: Journal = RedisJournal(self._journal_client, settings, carrier)
+        self.journal: Journal = open_journal(settings, carrier)
 
     def emit(self, event: str, data: Any, *args: Any, **kwargs: Any) -> None:
         """Collect a job's `Publication` until `flush`; send anything else at once, as stock does.
@@ -67,13 +67,15 @@ class SenderManager(PubSubManager):  # type: ignore[misc]  # python-socketio has
         self._post.send(self._relay_channel, json.dumps(message))
 
     def settle(self, seconds: float) -> bool:
-        """Wait until what was published has arrived at the broker; returns whether it has."""
-        return self._post.settle(seconds)
+        """Wait until what was published has arrived at the broker and is stored; whether it is."""
+        end = time.monotonic() + seconds
+        stored = self.journal.settle(seconds)
+        return self._post.settle(max(0.0, end - time.monotonic())) and stored
 
     def close(self) -> None:
         """Close the connections; the next command opens them anew."""
         self._post.close()
-        self._journal_client.close()
+        self.journal.close()
 
     def _publish(self, data: dict[str, Any]) -> None:
         self._post.send(self.channel, json.dumps(data))

@@ -14,19 +14,20 @@ class RedisPost:
     """See `bridge.message_queue.choice.Post`.
 
     Args:
-        settings: the queue and the base channel.
-        journal: a connection to the journal's server, on which all other channels are.
+        settings: the queue, the base channel, and the journal: if that is a Redis, all other
+            channels are on its server.
     """
 
-    def __init__(self, settings: Settings, journal: Redis) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._base = settings.channel
-        self._journal = journal
-        same = settings.journal_url == settings.message_queue
-        self._queue: Redis = journal if same else connect(settings.message_queue)
+        rooms = settings.journal_url if settings.in_redis else settings.message_queue
+        self._rooms = connect(rooms)
+        same = rooms == settings.message_queue
+        self._queue: Redis = self._rooms if same else connect(settings.message_queue)
 
     def send(self, channel: str, body: str) -> None:
         """See `Post.send`."""
-        queue = self._queue if channel == self._base else self._journal
+        queue = self._queue if channel == self._base else self._rooms
         try:
             queue.publish(channel, body)
         except (RedisError, OSError) as error:
@@ -39,3 +40,4 @@ class RedisPost:
     def close(self) -> None:
         """See `Post.close`."""
         self._queue.close()
+        self._rooms.close()

@@ -37,7 +37,7 @@ from bridge.relay.requests import DEFAULT_LIMIT, Cancel
 from bridge.relay.streams import Streams
 from bridge.relay.termination import Termination
 from bridge.rooms import check_job_id, check_user_id
-from bridge.settings import NOT_TEXT, Settings
+from bridge.settings import MEMORY_IS_APART, NOT_TEXT, Settings
 from bridge.tokens import WATCH, Tokens
 
 if TYPE_CHECKING:
@@ -305,6 +305,8 @@ class Bridge:
         return _Serving(os.getpid(), relay, answers, gate, streams, metrics)
 
     def _warn(self) -> None:
+        if self.settings.is_memory_apart:
+            _log.warning(MEMORY_IS_APART)
         if ANY_ORIGIN in self.settings.cors_origins:
             _log.warning(
                 "BRIDGE_CORS_ORIGINS is *: pages of every site may connect; name the origins "

@@ -133,7 +133,7 @@ def _readiness(relay: Relay, mode: str) -> dict[str, Any]:
         "journal": {"reachable": journal},
         "mode": mode,
         "versions": {"own": VERSION, "others": list(relay.versions.others)},
-        "promises_off": [],
+        "promises_off": list(relay.promises_off),
     }
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from bridge.errors import QueueUnavailable, Unavailable
 from bridge.frames import Frame
-from bridge.journal import RedisJournal, connect
+from bridge.journal import open_journal
 from bridge.message_queue.choice import carrier_of, line_of
 from bridge.message_queue.subscriber import Subscriber, Ticket
 from bridge.records import Reading
@@ -72,8 +72,8 @@ class Relay:
             on_recovered=self._on_recovered,
         )
         self.members = Members(self._on_empty, self._lock)
-        self._journal_client = connect(settings.journal_url)
-        self.reader = Reader(RedisJournal(self._journal_client, settings))
+        self._journal = open_journal(settings)
+        self.reader = Reader(self._journal)
         self._catch_up = CatchUp(self.reader)
         self._joining = Joining(server, self.members)
         self._resync = Resync(
@@ -116,7 +116,12 @@ class Relay:
         self._subscriber.stop()
         self._catch_up.stop()
         self.reader.stop()
-        self._journal_client.close()
+        self._journal.close()
+
+    @property
+    def promises_off(self) -> Sequence[str]:
+        """See `Journal.promises_off`."""
+        return self._journal.promises_off
 
     @property
     def heard_seconds(self) -> float | None:

@@ -19,10 +19,8 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
-from redis.exceptions import LockError, RedisError
-
 from bridge.errors import QueueUnavailable
-from bridge.journal import Carrier, RedisJournal, VitalSigns, connect
+from bridge.journal import Carrier, VitalSigns, open_journal
 from bridge.records import (
     FAILURE,
     FINAL,
@@ -125,8 +123,7 @@ class Sweep:
         self._relay = relay
         self._outcomes = outcomes
         self._clock = clock
-        self._client = connect(settings.journal_url)
-        self._journal = RedisJournal(self._client, settings, carrier)
+        self._journal = open_journal(settings, carrier)
         self._nonce = uuid.uuid4().hex[:16]
         self._n = 0
         self._calm_since = clock()
@@ -135,13 +132,6 @@ class Sweep:
         self._beats = Beats(clock)
         self._behind: set[str] = set()
         self._waiting: dict[str, float] = {}
-        # Made in one thread and used in another, so its token must not be the thread's own.
-        self._lock = self._client.lock(
-            f"{settings.channel}:sweeper",
-            timeout=3 * SWEEP_SECONDS,
-            blocking=False,
-            thread_local=False,
-        )
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="bridge_sweep", daemon=True)
 
@@ -179,7 +169,7 @@ class Sweep:
                 ended = not (sign.running or sign.waiting)
                 if ended and sign.rev < followed[sign.job].rev:
                     self._tell_end_again(sign.job, followed[sign.job])
-        if self._is_turn():
+        if self._journal.take_turn(3 * SWEEP_SECONDS):
             self._sweep_others(followed)
         self._beats.forget_others()
         self._behind &= followed.keys()
@@ -215,17 +205,6 @@ class Sweep:
                 self._relay.make_up(sign.job)
             else:
                 self._behind.add(sign.job)
-
-    def _is_turn(self) -> bool:
-        """Whether this node is the one that looks after jobs that nobody watches."""
-        try:
-            if self._lock.owned():
-                return bool(self._lock.reacquire())
-            return bool(self._lock.acquire())
-        except LockError:
-            return False
-        except (RedisError, OSError) as error:
-            raise QueueUnavailable(f"the journal can't be reached: {error}") from error
 
     def _sweep_others(self, followed: dict[str, Place]) -> None:
         offset = 0

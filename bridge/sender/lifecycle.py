@@ -7,6 +7,7 @@ was stored, what became of an exception (a retry, a failure), and what happened 
 
 from __future__ import annotations
 
+import logging
 import time
 import weakref
 from datetime import datetime, timezone
@@ -31,6 +32,9 @@ from bridge.sender.process import flush_all, open_emitter, outbox_of, settings_o
 from bridge.sender.progress import Progress, describe_error, open_progress
 from bridge.sender.pulse import Pulse, Voucher
 from bridge.sender.run import HEADER, RUN, Run, header_of, new_run_id, read_header
+from bridge.settings import MEMORY_IS_APART
+
+_log = logging.getLogger("bridge.sender")
 
 #: The attribute by which a decorated function, and so its task's ``run``, is known.
 MARK: Final = "__push_progress__"
@@ -243,16 +247,21 @@ def _sound(job: object) -> bool:
 def _worker_begins(sender: Any = None, **_: Any) -> None:
     """Bad settings stop the worker at its start; the parent loads what its children share."""
     try:
-        open_emitter(settings_of(getattr(sender, "app", None)))
+        settings = settings_of(getattr(sender, "app", None))
+        open_emitter(settings)
     except Exception as error:
         # Celery's signals swallow every Exception.
         raise SystemExit(f"celery-bridge: {error}") from error
+    if settings.is_memory_apart:
+        _log.warning(MEMORY_IS_APART)
 
 
 @signals.worker_ready.connect(weak=False)
 def _worker_is_ready(sender: Any = None, **_: Any) -> None:
     """Somebody must vouch for processes that execute tasks and can't speak just then."""
     settings = settings_of(getattr(sender, "app", None))
+    if not settings.in_redis:
+        return  # no other journal has leases that anybody else could renew
     pool: Any = getattr(sender, "pool", None)
     if type(pool).__module__ == "celery.concurrency.prefork":
         Pulse(settings, lambda: [child.pid for child in list(pool._pool._pool)]).start()

@@ -42,9 +42,7 @@ class Backstage:
     def start(self, task: str, url: str | None = None, **fields: Any) -> dict[str, str]:
         """Start one of our tasks; by the app at `url`, else without any."""
         if url is not None:
-            answer = requests.post(f"{url}/demo/jobs/{task}", json=fields, timeout=30)
-            assert answer.status_code == 201, answer.text
-            return dict(answer.json())
+            return start_at(url, task, **fields)
         job = uuid.uuid4().hex
         self._celery.send_task(f"workers.{task}", kwargs=fields, task_id=job, queue="workers")
         return {"job": job, "token": self.tokens.issue(jobs=job, actions=("watch", "cancel"))}
@@ -67,6 +65,13 @@ def backstage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backstage]:
         made.close()
     finally:
         redis.stop()
+
+
+def start_at(url: str, task: str, **fields: Any) -> dict[str, str]:
+    """Start one of our tasks by our app."""
+    answer = requests.post(f"{url}/demo/jobs/{task}", json=fields, timeout=30)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
 
 
 def snapshot(url: str, started: dict[str, str], **options: Any) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""What every journal promises, over a real Redis and over the embedded fallback."""
+"""What every journal promises: in a real Redis, in the embedded fallback, and in this process."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import fakeredis
 import pytest
-from redis import Redis
 from redis.exceptions import NoScriptError
 
 from bridge.errors import QueueUnavailable
 from bridge.frames import Frame
-from bridge.journal import RedisJournal, Standing, connect
+from bridge.journal import Journal, RedisJournal, Standing, connect
 from bridge.records import (
     FAILURE,
     OK,
@@ -33,43 +31,46 @@ from bridge.records import (
 )
 from bridge.rooms import (
     ALL_JOBS,
-    events_key,
     job_room,
-    room_channel,
     root_room,
-    state_key,
     user_room,
 )
 from bridge.sender.progress import Progress
 from bridge.sender.run import Run
 from bridge.settings import Settings
 from tests.conftest import RedisServer
+from tests.journal.grounds import Ground, MemoryGround, RedisGround, fake
 
 
-@pytest.fixture(params=["redis", "fakeredis"])
-def client(request: pytest.FixtureRequest) -> Iterator[Redis]:
+@pytest.fixture(params=["redis", "fakeredis", "memory"])
+def ground(request: pytest.FixtureRequest, channel: str) -> Iterator[Ground]:
+    given = {"channel": channel, "events_kept": 100}
+    if request.param == "memory":
+        yield MemoryGround(Settings.load({**given, "message_queue": "memory://"}, environ={}))
+        return
+    settings = Settings.load(given, environ={})
     if request.param == "fakeredis":
-        yield fakeredis.FakeRedis()
+        yield fake(settings)
         return
     client = connect(request.getfixturevalue("redis_url"))
-    yield client
+    yield RedisGround(client, settings)
     client.close()
 
 
 @pytest.fixture
-def settings(channel: str) -> Settings:
-    return Settings.load({"channel": channel, "events_kept": 100}, environ={})
+def settings(ground: Ground) -> Settings:
+    return ground.settings
 
 
 @pytest.fixture
-def journal(client: Redis, settings: Settings) -> RedisJournal:
-    return RedisJournal(client, settings)
+def journal(ground: Ground) -> Journal:
+    return ground.journal()
 
 
 class Sender:
     """A process that publishes for one job."""
 
-    def __init__(self, journal: RedisJournal, job: str = "job-1") -> None:
+    def __init__(self, journal: Journal, job: str = "job-1") -> None:
         self.journal = journal
         self.job = job
         self.nonce = uuid.uuid4().hex
@@ -120,7 +121,7 @@ class Sender:
 
 
 @pytest.fixture
-def sender(journal: RedisJournal) -> Sender:
+def sender(journal: Journal) -> Sender:
     return Sender(journal)
 
 
@@ -153,12 +154,12 @@ def test_rev_rises_over_states_and_events_and_stays_exact(sender: Sender) -> Non
 
 
 def test_rev_stays_above_the_senders_floor_when_the_journal_was_lost(
-    sender: Sender, client: Redis, settings: Settings
+    sender: Sender, ground: Ground
 ) -> None:
     run = sender.run()
     sender.publish(sender.state(run, STARTED), sender.event(run))
     first_epoch = sender.snapshot["epoch"]
-    client.delete(state_key(settings.channel, sender.job), events_key(settings.channel, sender.job))
+    ground.forget(sender.job)
     floor = 2_000_000_000_000_000
 
     (receipt,) = sender.publish(sender.state(run, PROGRESS, run=1, floor=floor))
@@ -170,12 +171,12 @@ def test_rev_stays_above_the_senders_floor_when_the_journal_was_lost(
 
 
 def test_what_is_told_again_to_a_lost_journal_is_not_newer_than_what_was_told_since(
-    sender: Sender, client: Redis, settings: Settings
+    sender: Sender, ground: Ground
 ) -> None:
     pending = sender.pending()
     (first,) = sender.publish(pending)
     (started,) = sender.publish(sender.state(sender.run(), STARTED))
-    client.delete(state_key(settings.channel, sender.job))
+    ground.forget(sender.job)
     (again,) = sender.publish(sender._stamp(pending, floor=first.rev, again=True))
 
     assert (again.status, again.rev) == (OK, first.rev + 1)
@@ -307,16 +308,14 @@ def test_the_lease_is_that_of_the_current_run(sender: Sender) -> None:
 
 
 def test_a_failover_that_lost_the_last_writes_gives_no_number_twice_and_tells(
-    sender: Sender, client: Redis, settings: Settings
+    sender: Sender, ground: Ground
 ) -> None:
     run = sender.run()
     sender.publish(sender.state(run, STARTED), sender.event(run))
-    names = (state_key(settings.channel, sender.job), events_key(settings.channel, sender.job))
-    behind = [client.dump(name) for name in names]
+    go_back = ground.freeze(sender.job)
     before = sender.snapshot
     told = sender.publish(*(sender.event(run) for _ in range(4)))[-1]
-    for name, value in zip(names, behind, strict=True):
-        client.restore(name, 0, value, replace=True)
+    go_back()
 
     floors = {"floor": told.rev, "seq_floor": told.seq}
     (receipt,) = sender.publish(sender.event(run, run=1, **floors))
@@ -358,51 +357,48 @@ def test_the_last_twenty_runs_are_kept(sender: Sender) -> None:
 
 
 def test_a_repeat_is_answered_and_neither_stored_nor_published_again(
-    sender: Sender, client: Redis, settings: Settings
+    sender: Sender, ground: Ground
 ) -> None:
     run = sender.run()
     batch = [sender.state(run, STARTED), sender.event(run), sender.event(run)]
     first = sender.publish(*batch)
-    listener = client.pubsub(ignore_subscribe_messages=True)
-    listener.subscribe(room_channel(settings.channel, job_room(sender.job)))
+    heard = ground.listen(job_room(sender.job))
 
     again = sender.publish(*batch)
 
     assert {receipt.status for receipt in again} == {REPEATED}
     assert (again[-1].rev, again[-1].seq, again[-1].run) == (first[-1].rev, 2, 1)
     assert sender.events() == [1, 2]
-    assert listener.get_message(timeout=0.1) is None
-    listener.close()
+    assert heard() is None
 
 
 def test_a_publication_is_heard_in_the_rooms_of_job_root_and_user(
-    sender: Sender, client: Redis, settings: Settings
+    sender: Sender, ground: Ground
 ) -> None:
-    rooms = [job_room(sender.job), root_room("r"), user_room("u")]
-    listener = client.pubsub(ignore_subscribe_messages=True)
-    listener.subscribe(*(room_channel(settings.channel, room) for room in rooms))
-    while listener.get_message(timeout=0.1):
-        pass
+    heard = ground.listen(job_room(sender.job), root_room("r"), user_room("u"))
     run = sender.run(root="r", user="u")
 
     (receipt,) = sender.publish(sender.state(run, STARTED))
 
-    assert receipt.receivers == 3
+    assert receipt.receivers
     frames = []
     while len(frames) < 3:
-        message = listener.get_message(timeout=30)
+        message = heard()
         if message is not None:
-            frames.append(Frame.parse(message["data"]))
+            frames.append(Frame.parse(message))
     assert len({frame.rev for frame in frames}) == 1
     assert frames[0].packet.startswith(b'2/bridge,["progress",{"rev":')
     packet = json.loads(frames[0].packet[len(b"2/bridge,") :])
     assert packet[1] == sender.snapshot
     (event,) = sender.publish(sender.event())
-    assert event.receivers == 3, "an event told from elsewhere reaches the root and the user too"
-    listener.close()
+    assert event.receivers
+    count = 0
+    while count < 3:
+        count += heard() is not None
+    assert heard() is None, "an event told from elsewhere reaches the root and the user too"
 
 
-def test_jobs_of_a_user_are_listed_newest_first_page_by_page(journal: RedisJournal) -> None:
+def test_jobs_of_a_user_are_listed_newest_first_page_by_page(journal: Journal) -> None:
     for number in range(5):
         sender = Sender(journal, f"job-{number}")
         sender.publish(sender.state(sender.run(user="u"), STARTED))
@@ -414,7 +410,7 @@ def test_jobs_of_a_user_are_listed_newest_first_page_by_page(journal: RedisJourn
     assert (rest.jobs, rest.cursor) == (["job-1", "job-0"], None)
 
 
-def test_all_jobs_are_listed_whoever_s_they_are(journal: RedisJournal) -> None:
+def test_all_jobs_are_listed_whoever_s_they_are(journal: Journal) -> None:
     for number, rooms in enumerate(({"user": "u"}, {"root": "r"}, {})):
         sender = Sender(journal, f"job-{number}")
         sender.publish(
@@ -521,26 +517,30 @@ def test_an_event_that_nobody_could_send_on_is_read_without_its_data(sender: Sen
     assert second["data"] == {"é": [1]}
 
 
-def test_everything_expires(sender: Sender, client: Redis, settings: Settings) -> None:
+@pytest.mark.redis
+def test_everything_expires(redis_url: str, channel: str) -> None:
+    settings = Settings.load({"channel": channel}, environ={})
+    client = connect(redis_url)
+    sender = Sender(RedisJournal(client, settings))
     run = sender.run(user="u")
     sender.publish(sender.state(run, STARTED), sender.event(run))
     keys = list(client.scan_iter(f"{settings.channel}:*"))
     assert len(keys) == 5
     for key in keys:
         assert 0 < client.pttl(key) <= settings.retention * 1000
+    client.close()
 
 
-def test_many_senders_to_one_job_do_not_grow_it_without_end(
-    sender: Sender, client: Redis, settings: Settings
-) -> None:
+def test_many_senders_to_one_job_do_not_grow_it_without_end(sender: Sender, ground: Ground) -> None:
     for _ in range(300):
         other = Sender(sender.journal, sender.job)
         other.publish(other.event())
-    assert client.hlen(state_key(settings.channel, sender.job)) < 100
+    assert ground.senders(sender.job) < 100
 
 
 @pytest.mark.redis
-def test_a_flushed_script_cache_is_filled_again(settings: Settings, redis_url: str) -> None:
+def test_a_flushed_script_cache_is_filled_again(redis_url: str, channel: str) -> None:
+    settings = Settings.load({"channel": channel}, environ={})
     client = connect(redis_url)
     sender = Sender(RedisJournal(client, settings))
     run = sender.run()
@@ -551,9 +551,12 @@ def test_a_flushed_script_cache_is_filled_again(settings: Settings, redis_url: s
     client.close()
 
 
+@pytest.mark.redis
 def test_what_the_server_forgot_between_two_calls_is_refused_for_now_and_no_repeat(
-    journal: RedisJournal, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, channel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    client = connect(redis_url)
+    journal = RedisJournal(client, Settings.load({"channel": channel}, environ={}))
     sender = Sender(journal)
     run = sender.run()
     sender.publish(sender.state(run, STARTED))
@@ -568,12 +571,14 @@ def test_what_the_server_forgot_between_two_calls_is_refused_for_now_and_no_repe
     refused, stored = sender.publish(sender.event(run), sender.event(run))
     assert (refused.status, stored.status, stored.seq) == ("again", OK, 1)
     assert sender.publish(sender.event(run))[0].seq == 2
+    client.close()
 
 
 @pytest.mark.redis
 def test_a_full_server_refuses_for_now_and_loses_nothing(
-    settings: Settings, own_redis: RedisServer
+    own_redis: RedisServer, channel: str
 ) -> None:
+    settings = Settings.load({"channel": channel}, environ={})
     client = connect(own_redis.url)
     sender = Sender(RedisJournal(client, settings))
     run = sender.run()
@@ -589,7 +594,8 @@ def test_a_full_server_refuses_for_now_and_loses_nothing(
 
 @pytest.mark.redis
 class TestServerAway:
-    def test_every_call_says_so(self, settings: Settings, own_redis: RedisServer) -> None:
+    def test_every_call_says_so(self, own_redis: RedisServer, channel: str) -> None:
+        settings = Settings.load({"channel": channel}, environ={})
         client = connect(own_redis.url)
         journal = RedisJournal(client, settings)
         sender = Sender(journal)

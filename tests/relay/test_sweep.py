@@ -319,9 +319,9 @@ def test_what_was_not_heard_is_made_up_for_if_it_is_still_missing_the_next_time(
 
 def test_one_node_at_a_time_looks_after_what_nobody_watches(ward: Ward) -> None:
     other = Sweep(ward.settings, Watching(), None, ward.clock)
-    assert ward.sweep._is_turn()
-    assert not other._is_turn()
-    assert ward.sweep._is_turn(), "and goes on doing so"
+    assert ward.sweep._journal.take_turn(6)
+    assert not other._journal.take_turn(6)
+    assert ward.sweep._journal.take_turn(6), "and goes on doing so"
 
 
 def test_jobs_that_expired_are_no_longer_listed_as_running(ward: Ward) -> None:
