@@ -80,6 +80,11 @@ class RedisGround:
 class MemoryGround:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._links: list[Any] = []
+
+    def close(self) -> None:
+        for link in self._links:
+            link.close()
 
     def journal(self) -> Journal:
         return MemoryJournal(self.settings, carrier_of(self.settings))
@@ -94,6 +99,7 @@ class MemoryGround:
 
     def listen(self, *rooms: str) -> Callable[[], bytes | None]:
         link = line_of(self.settings, None).open()
+        self._links.append(link)
         for room in rooms:
             link.subscribe(room_channel(self.settings.channel, room))
         heard: list[Any] = []

@@ -46,7 +46,9 @@ from tests.journal.grounds import Ground, MemoryGround, RedisGround, fake
 def ground(request: pytest.FixtureRequest, channel: str) -> Iterator[Ground]:
     given = {"channel": channel, "events_kept": 100}
     if request.param == "memory":
-        yield MemoryGround(Settings.load({**given, "message_queue": "memory://"}, environ={}))
+        alone = MemoryGround(Settings.load({**given, "message_queue": "memory://"}, environ={}))
+        yield alone
+        alone.close()
         return
     settings = Settings.load(given, environ={})
     if request.param == "fakeredis":
