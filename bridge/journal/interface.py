@@ -70,7 +70,12 @@ class Carrier(Protocol):
 
     No method waits for longer than an answer of the message queue may take, nor raises because
     there was none: what is lost is in the journal.
+
+    Attributes:
+        dropped: how many messages of jobs were not carried.
     """
+
+    dropped: int
 
     def carry(self, channels: Sequence[str], frame: bytes, *, keep: bool) -> None:
         """Send a frame.

@@ -66,6 +66,8 @@ _hub: Final = _Hub()
 class MemoryCarrier:
     """See `bridge.journal.Carrier`."""
 
+    dropped = 0
+
     def carry(self, channels: Sequence[str], frame: bytes, *, keep: bool) -> None:
         """See `Carrier.carry`."""
         for channel in channels:

@@ -21,7 +21,7 @@ def main() -> None:
     # Celery's own transport looks for messages once a second, else.
     celery.conf.broker_transport_options = {"polling_interval": 0.02}
     web = create_app()
-    with start_worker(celery, pool="threads", concurrency=4, perform_ping_check=False):
+    with start_worker(celery, pool="threads", concurrency=8, perform_ping_check=False):
         serve(web, web.extensions[EXTENSION], port=int(sys.argv[1]))
 
 

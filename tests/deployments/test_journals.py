@@ -1,4 +1,4 @@
-"""The end-to-end suite for each journal. What a journal doesn't promise is skipped by its name."""
+"""The end-to-end suite for each journal. What a journal doesn't promise is left out by its name."""
 
 from __future__ import annotations
 
@@ -13,27 +13,9 @@ import requests
 
 from tests.conftest import free_port
 from tests.deployments.conftest import start_at
-from tests.deployments.test_serving import (
-    client,
-    test_a_stream_of_events,
-    test_cancel,
-    test_failure_after_a_retry,
-    test_late_then_live_with_everything_before,
-    test_who_lost_the_connection_gets_what_was_missed,
-    transport,
-)
+from tests.deployments.suite import Place, run_whole
 from tests.deployments.ways import Served, Way
 from tests.nodes import SECRET
-
-__all__ = [
-    "client",
-    "test_a_stream_of_events",
-    "test_cancel",
-    "test_failure_after_a_retry",
-    "test_late_then_live_with_everything_before",
-    "test_who_lost_the_connection_gets_what_was_missed",
-    "transport",
-]  # fmt: skip
 
 pytestmark = pytest.mark.e2e
 ALONE = Way(
@@ -44,18 +26,23 @@ ALONE = Way(
 )
 
 
-@pytest.fixture(scope="module", params=[pytest.param("memory", id="memory:// and memory")])
-def served(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("journals")
+class Inside:
+    """Starts jobs in the process that serves, where nobody else could."""
+
+    def start(self, task: str, url: str | None = None, **fields: Any) -> dict[str, str]:
+        assert url is not None
+        return start_at(url, task, **fields)
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Served]:
     environ = {
         "BRIDGE_MESSAGE_QUEUE": "memory://",
         "BRIDGE_CHANNEL": f"alone-{uuid.uuid4().hex}",
         "BRIDGE_SECRET_KEY": SECRET,
-        "DEMO_UPLOADS": str(folder / "uploads"),
+        "DEMO_UPLOADS": str(tmp_path / "uploads"),
     }
-    node = Served(ALONE, environ, free_port(), folder / "node.log")
+    node = Served(ALONE, environ, free_port(), tmp_path / "node.log")
     yield node
     node.stop()
     log = node.log.read_text()
@@ -63,21 +50,7 @@ def served(
     assert log.count("Traceback") == asked_for, log[-5000:]
 
 
-class Starter:
-    """Starts jobs through the app that is served."""
-
-    def __init__(self, served: Served) -> None:
-        self.url = served.url
-
-    def start(self, task: str, **fields: Any) -> dict[str, str]:
-        return start_at(self.url, task, **fields)
-
-
-@pytest.fixture
-def jobs(served: Served) -> Starter:
-    return Starter(served)
-
-
-def test_readyz_names_the_promises_that_are_off(served: Served) -> None:
-    off = requests.get(f"{served.url}/readyz", timeout=10).json()["promises_off"]
+def test_the_whole_suite_in_one_process(alone: Served) -> None:
+    off = requests.get(f"{alone.url}/readyz", timeout=30).json()["promises_off"]
     assert [each.partition(":")[0] for each in off] == ["other processes", "durability"]
+    run_whole(Place(Inside(), alone.url, is_app=True))
