@@ -20,7 +20,7 @@ from bridge.sender.events import events_of
 from bridge.sender.lifecycle import MARK, OPEN
 from bridge.sender.logs import capture
 from bridge.sender.process import outbox_of, settings_of
-from bridge.sender.progress import Progress, current_progress, enter, leave
+from bridge.sender.progress import Progress, current_progress, enter, leave, open_progress
 from bridge.sender.run import Run
 from bridge.settings import Settings
 
@@ -207,6 +207,9 @@ class _Execution:
 def _begin(task: Any, options: Options) -> Progress:
     settings = settings_of(task.app)
     run = Run.of_request(task, task.request)
+    outer = open_progress()
+    if task.request.is_eager and outer is not None:
+        run.inherit(outer.run)
     progress = Progress(
         run,
         unit=options.unit,

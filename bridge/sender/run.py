@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bridge.errors import InvalidId
-from bridge.rooms import check_user_id
+from bridge.rooms import check_job_id, check_user_id
 
 #: Where a worker's parent process notes, in the `delivery_info` of what it hands to a child, the
 #: nonce of the run to come, so that both know it by the same name.
 RUN: Final = "bridge_run"
-#: The task header in which travel: ``user`` (children inherit it), ``queued_at`` and ``job``, the
-#: id whose PENDING `submit` has journalled already.
+#: The task header in which travel: ``user`` (children inherit it), ``queued_at``, ``job``, the id
+#: whose PENDING `submit` has journalled already, and ``root``, which Celery forgets in eager mode.
 HEADER: Final = "bridge"
 
 
@@ -59,6 +59,11 @@ class Run:
             "user": self.user, "redeliverable": self.redeliverable,
         }  # fmt: skip
 
+    def inherit(self, parent: Run) -> None:
+        """Take over what an eager task's headers don't tell of the run that started it."""
+        self.root = parent.root
+        self.user = self.user or parent.user
+
     @classmethod
     def of_request(cls, task: Any, request: Any) -> Run:
         """Read a Celery task's request (its `Context`)."""
@@ -68,7 +73,7 @@ class Run:
             job=request.id,
             task=task.name,
             attempt=request.retries or 0,
-            root=request.root_id,
+            root=(header.get("root") if request.is_eager else None) or request.root_id,
             parent=request.parent_id,
             user=header.get("user"),
             worker=request.hostname,
@@ -102,6 +107,7 @@ def read_header(value: Any) -> dict[str, Any]:
     queued_at = value.get("queued_at")
     if isinstance(queued_at, int | float) and 0 < queued_at < 1e11:
         header["queued_at"] = queued_at
-    if isinstance(value.get("job"), str):
-        header["job"] = value["job"]
+    for name in ("job", "root"):
+        with contextlib.suppress(KeyError, InvalidId):
+            header[name] = check_job_id(value[name])
     return header

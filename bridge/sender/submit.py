@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from celery import current_app
-from celery.canvas import Signature, _chain, chord, group
+from celery.canvas import Signature
 
 from bridge.records import FAILURE
 from bridge.rooms import check_job_id, check_user_id
 from bridge.sender.lane import AmendedSource, FixedSource
 from bridge.sender.lifecycle import pending_record
+from bridge.sender.outbox import Outbox
 from bridge.sender.process import outbox_of, settings_for, settings_of
 from bridge.sender.progress import describe_error
 from bridge.sender.run import HEADER
+from bridge.sender.workflow import end_of, is_workflow, with_header, with_id
 from bridge.settings import Settings
 from bridge.tokens import Tokens
 
@@ -28,10 +30,11 @@ MAX_SID_CHARS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A task that was started.
+    """A task or a workflow that was started.
 
     Attributes:
-        id: its job id: Celery's task id.
+        id: its job id: Celery's task id. Of a workflow it is also the root of all its jobs; of a
+            group it is only that.
         token: what a browser shows to watch it; None if everything is public and no key is set.
     """
 
@@ -52,52 +55,62 @@ def submit(
 ) -> Job:
     """Start a task and get what its user needs to watch it.
 
-    The job is PENDING in the journal before the task is sent.
+    The job is PENDING in the journal before the task is sent. Of a chain, a chord or a group all
+    tasks are jobs of one root, whose id is the job's: ``<task-progress root>`` and ``watch {root}``
+    show the whole, with the same token.
 
     Args:
-        task: a task, a signature or chain (the last task is the job), or a task's name.
+        task: a task, a task's name, a signature, a chain (its last task is the job), a chord (its
+            body is the job) or a group (its id is a root only).
         args: the task's positional arguments.
         kwargs: its keyword arguments.
-        sid: a Socket.IO client (``request.sid``) that becomes a watcher without asking.
+        sid: a Socket.IO client (``request.sid``) that becomes a watcher of the job without asking.
         namespace: the namespace of that sid (``request.namespace``); default: the bridge's.
         user: whose job it is; its children inherit it.
         actions: what the token allows: any of ``watch`` and ``cancel``.
         **options: as for Celery's ``apply_async``, e.g. ``queue``, ``countdown``, ``task_id``.
 
     Returns:
-        The job's id and a token for it.
+        The job's id and a token for it; of a workflow the token is for all its jobs.
 
     Raises:
-        TypeError: `task` is a group, or nothing that can be started.
+        TypeError: `task` is nothing that can be started.
         SettingsError: no secret is set to sign the token with.
-        InvalidId, ValueError: a task_id, user, sid or action is malformed.
+        InvalidId, ValueError: a task_id, user, sid or action is malformed; a sid for a group.
         kombu.exceptions.OperationalError: Celery's broker can't be reached; the job is FAILURE.
     """
     name = _name_of(task)
-    _check_sid(sid)
+    _check_sid(sid, name)
     settings = settings_for(task)
     job = check_job_id(options.pop("task_id", None) or str(uuid.uuid4()))
     owner = None if user is None else check_user_id(user)
-    token = _token(settings, job, actions)
+    token = _token(settings, job, actions, whole=is_workflow(task))
     outbox = outbox_of(settings)
-    record = pending_record(job, name, user=owner, root=_root(task, job), parent=None)
-    lane = outbox.put(job, FixedSource(record))
-    if sid is not None:
-        where = namespace or settings.namespace
-        outbox.call(lambda sink: sink.join(sid, where, job))
-    outbox.wait_acknowledged(lane, PENDING_WAIT_SECONDS)
-    header = {"job": job, "queued_at": record["queued_at"]} | (
-        {} if owner is None else {"user": owner}
-    )
+    record = pending_record(job, name, user=owner, root=job, parent=None)
+    header = {"queued_at": record["queued_at"]} | ({} if owner is None else {"user": owner})
+    if is_workflow(task):
+        header["root"] = job
+    if name is not None:
+        header["job"] = job
+        _announce(outbox, record, sid, namespace or settings.namespace)
     options["headers"] = {**(options.get("headers") or {}), HEADER: header}
-    task, options = _with_id(task, job, options)
     try:
-        _start(task, list(args), dict(kwargs or {}), **options)
+        _start(task, job, list(args), dict(kwargs or {}), options)
     except Exception as error:
-        # No run's word: where it ran, eagerly, that has said itself how it ended.
-        outbox.put(job, AmendedSource(record, "", _not_sent(error)))
+        if name is not None:
+            # No run's word: where it ran, eagerly, that has said itself how it ended.
+            outbox.put(job, AmendedSource(record, "", _not_sent(error)))
         raise
     return Job(job, token)
+
+
+def _announce(outbox: Outbox, record: dict[str, Any], sid: str | None, namespace: str) -> None:
+    """Journal that the job is queued, and let a client watch it."""
+    job = record["job"]
+    lane = outbox.put(job, FixedSource(record))
+    if sid is not None:
+        outbox.call(lambda sink: sink.join(sid, namespace, job))
+    outbox.wait_acknowledged(lane, PENDING_WAIT_SECONDS)
 
 
 def _not_sent(error: Exception) -> Callable[[dict[str, Any]], None]:
@@ -111,47 +124,40 @@ def _not_sent(error: Exception) -> Callable[[dict[str, Any]], None]:
     return amend
 
 
-def _name_of(task: Any) -> str:
+def _name_of(task: Any) -> str | None:
+    """The name of the task that is the job, None if a group is to be started."""
     if isinstance(task, str) and task:
         return task
-    last = task.tasks[-1] if isinstance(task, _chain) and task.tasks else task
-    if isinstance(last, group):
-        raise TypeError("submit: a group is many jobs: submit its tasks, or a chord of it")
     if isinstance(task, Signature) or hasattr(task, "apply_async"):
-        return str(task.name)
+        end = end_of(task)
+        return None if end is None else str(end.name)
     raise TypeError(f"submit({task!r}): a Celery task, a signature or a task's name is needed")
 
 
-def _check_sid(sid: object) -> None:
-    if sid is not None and (not isinstance(sid, str) or not 0 < len(sid) <= MAX_SID_CHARS):
+def _check_sid(sid: object, name: str | None) -> None:
+    if sid is None:
+        return
+    if not isinstance(sid, str) or not 0 < len(sid) <= MAX_SID_CHARS:
         raise ValueError(f"submit: sid={sid!r}: a Socket.IO client's id (request.sid) is needed")
+    if name is None:
+        raise ValueError(
+            "submit: sid= makes a client watch one job, and a group is many: let it watch the "
+            "root, or submit a chord"
+        )
 
 
-def _with_id(task: Any, job: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Give the job's id to the task that is the job: the last of a chain, the body of a chord.
-
-    Celery does so by the option ``task_id``, but not in eager mode.
-    """
-    flow: Any = task.clone() if isinstance(task, Signature) else None
-    if isinstance(task, _chain):
-        flow.tasks = [*flow.tasks[:-1], flow.tasks[-1].clone().set(task_id=job)]
-        return flow, options
-    if isinstance(task, chord):
-        flow.body = flow.body.clone().set(task_id=job)
-        return flow, options
-    return task, {**options, "task_id": job}
-
-
-def _root(task: Any, job: str) -> str | None:
-    """A job is its own root, unless it is the end of a chain, whose first task is."""
-    return None if isinstance(task, _chain) else job
-
-
-def _start(task: Any, args: list[Any], kwargs: dict[str, Any], **options: Any) -> None:
+def _start(
+    task: Any, job: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]
+) -> None:
     if isinstance(task, str):
-        current_app.send_task(task, args, kwargs, **options)
+        current_app.send_task(task, args, kwargs, task_id=job, **options)
+    elif not is_workflow(task):
+        task.apply_async(args, kwargs, task_id=job, **options)
     else:
-        task.apply_async(args, kwargs, **options)
+        flow = with_id(task, job)
+        if flow.app.conf.task_always_eager:
+            flow = with_header(flow, options["headers"][HEADER])
+        flow.apply_async(args, kwargs, root_id=job, **options)
 
 
 def issue_token(
@@ -180,10 +186,11 @@ def issue_token(
     )
 
 
-def _token(settings: Settings, job: str, actions: Iterable[str]) -> str | None:
+def _token(settings: Settings, job: str, actions: Iterable[str], *, whole: bool) -> str | None:
     if settings.public and not settings.secret_key:
         return None
-    return _tokens(settings).issue(jobs=job, actions=actions)
+    about: dict[str, Any] = {"root": job} if whole else {"jobs": job}
+    return _tokens(settings).issue(**about, actions=actions)
 
 
 def _tokens(settings: Settings) -> Tokens:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -41,8 +41,7 @@ def client(node: Node) -> Iterator[Client]:
 class Workflow:
     """What a client that watches a root was told of its jobs: the newest of each."""
 
-    def __init__(self, client: Client, jobs: Jobs, root: str) -> None:
-        token = Tokens(jobs.settings.require_secret(), seconds=60).issue(root=root)
+    def __init__(self, client: Client, root: str, token: str | None) -> None:
         self._ack = client.ask("watch", {"root": root, "token": token})
         assert self._ack["ok"], self._ack
         self._client = client
@@ -76,7 +75,8 @@ def test_a_group_in_a_chain_is_watched_by_its_root(jobs: Jobs, client: Client) -
         tasks.bare.si(),
     )
     flow.apply_async()
-    found = Workflow(client, jobs, first).wait(4)
+    token = Tokens(jobs.settings.require_secret(), seconds=60).issue(root=first)
+    found = Workflow(client, first, token).wait(4)
     assert sorted(each["current"] for each in found.values()) == [1, 5, 6, 7]
     others = [each for job, each in found.items() if job != first]
     assert {each["root"] for each in others} == {first}
@@ -84,18 +84,38 @@ def test_a_group_in_a_chain_is_watched_by_its_root(jobs: Jobs, client: Client) -
     assert found[first]["parent"] is None
 
 
-def test_a_chord_is_watched_by_the_root_that_celery_gives_it(jobs: Jobs, client: Client) -> None:
-    """Started by itself, each part of its header is a root; its body belongs to one of them."""
-    first = uuid.uuid4().hex
-    parts = [tasks.count.si(3), tasks.count.si(4)]
-    flow = chain(tasks.count.si(2).set(task_id=first), chord(parts, tasks.bare.si()))
-    flow.apply_async()
-    found = Workflow(client, jobs, first).wait(4)
-    assert {each["root"] for job, each in found.items() if job != first} == {first}
+WORKFLOWS: dict[str, Callable[[], Any]] = {
+    "chain": lambda: chain(tasks.count.si(1), tasks.count.si(2)),
+    "group": lambda: group(tasks.count.si(1), tasks.count.si(2)),
+    "chord": lambda: chord([tasks.count.si(1), tasks.count.si(2)], tasks.count.si(3)),
+    "chain that ends in a group": lambda: chain(
+        tasks.count.si(1), group(tasks.count.si(2), tasks.count.si(3))
+    ),
+    "chord with chains in it": lambda: chord(
+        [tasks.count.si(1), chain(tasks.count.si(2), tasks.count.si(3))],
+        chain(tasks.count.si(4), tasks.count.si(5)),
+    ),
+}
 
-    alone = submit(chord(parts, tasks.bare.si()))
-    root = jobs.wait_for(alone.id, "SUCCESS")["root"]
-    assert alone.id in Workflow(client, jobs, root).wait(2)
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_is_watched_by_what_submit_returns(
+    jobs: Jobs, client: Client, name: str
+) -> None:
+    """One root for all of it, which is the job's id; a group has no job but its parts."""
+    whole = submit(WORKFLOWS[name](), user="ann")
+    workflow = Workflow(client, whole.id, whole.token)
+    count = {"chain": 2, "group": 2, "chord": 3, "chain that ends in a group": 3}.get(name, 5)
+    found = workflow.wait(count)
+    assert sorted(each["current"] for each in found.values()) == list(range(1, count + 1))
+    assert {(each["root"], each["user"]) for each in found.values()} == {(whole.id, "ann")}
+    if "group" in name:
+        assert whole.id not in found
+        return
+    assert found[whole.id]["current"] == count, "the job is what ends the whole"
+    assert found[whole.id]["parent"] in found
+    ack = client.ask("watch", {"job": whole.id, "token": whole.token})
+    assert ack["snapshot"]["state"] == "SUCCESS"
 
 
 @pytest.mark.parametrize("pool", ["gevent", "eventlet", "prefork"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import Mock
 
@@ -139,11 +139,12 @@ def test_a_task_in_a_task_is_a_job_of_its_own(eager: Eager) -> None:
         current_progress().update(message="outside")
         return str(child)
 
-    job = submit(outer)
+    job = submit(outer, user="ann")
     snapshot = eager.snapshot(job.id)
     child = eager.snapshot(snapshot["result"])
     assert (snapshot["message"], child["message"]) == ("outside", "inside")
     assert child["state"] == "SUCCESS"
+    assert (child["root"], child["parent"], child["user"]) == (job.id, job.id, "ann")
 
 
 def test_emit_to_another_job_a_room_or_nobody(eager: Eager) -> None:
@@ -167,19 +168,52 @@ def test_emit_to_another_job_a_room_or_nobody(eager: Eager) -> None:
             wrong()
 
 
-def test_the_job_of_a_chain_is_its_last_task_and_that_of_a_chord_its_body(eager: Eager) -> None:
+@pytest.mark.parametrize(
+    ("shape", "count"),
+    [
+        (lambda one: chain(one.s(), one.s()), 2),
+        (lambda one: chord([one.s(), one.s()], one.s()), 3),
+        (lambda one: chord([one.s(), chain(one.s(), one.s())], chain(one.s(), one.s())), 5),
+        (lambda one: chain(one.s(), group(one.s(), one.s()), one.s()), 4),
+    ],
+    ids=["chain", "chord", "chains in a chord", "group in a chain"],
+)
+def test_a_workflow_ends_with_its_job_and_has_one_root(
+    eager: Eager, shape: Callable[[Any], Any], count: int
+) -> None:
     @eager.app.task(shared=False)
     @push_progress(result=True)
     def one(previous: object = None) -> str:
         return current_progress().job
 
-    for flow in (chain(one.s(), one.s()), chord([one.s(), one.s()], one.s())):
-        job = submit(flow)
-        snapshot = eager.snapshot(job.id)
-        assert (snapshot["state"], snapshot["result"]) == ("SUCCESS", job.id)
-        assert len(snapshot["runs"]) == 1
-    with pytest.raises(TypeError, match="group"):
-        submit(chain(one.s(), group(one.s(), one.s())))
+    job = submit(shape(one), user="ann")
+    snapshot = eager.snapshot(job.id)
+    assert (snapshot["state"], snapshot["result"]) == ("SUCCESS", job.id)
+    assert (snapshot["task"], snapshot["user"], len(snapshot["runs"])) == (one.name, "ann", 1)
+    others = eager.journal.list_jobs(f"root:{job.id}", 10).jobs
+    assert len(others) == count - 1
+    for other in others:
+        found = eager.snapshot(other)
+        assert (found["root"], found["user"], found["state"]) == (job.id, "ann", "SUCCESS")
+
+
+def test_a_group_is_a_root_of_jobs_and_none_itself(eager: Eager) -> None:
+    @eager.app.task(shared=False)
+    @push_progress
+    def one(previous: object = None) -> None:
+        pass
+
+    for flow in (group(one.s(), one.s()), chain(one.s(), group(one.s(), one.s()))):
+        whole = submit(flow)
+        assert eager.snapshot(whole.id) == {}
+        parts = eager.journal.list_jobs(f"root:{whole.id}", 10).jobs
+        assert len(parts) >= 2
+        assert {eager.snapshot(part)["state"] for part in parts} == {"SUCCESS"}
+        tokens = Tokens(eager.settings.require_secret(), seconds=1)
+        assert tokens.read(whole.token).ids == {whole.id}
+        assert tokens.read(whole.token).scope == "root"
+        with pytest.raises(ValueError, match="sid"):
+            submit(flow, sid="a-sid")
 
 
 def test_what_is_sent_to_a_room_is_what_it_was_at_the_call(
@@ -213,7 +247,7 @@ def test_submit_refuses_before_anything_is_started(eager: Eager) -> None:
     ):
         with pytest.raises(error):
             submit(task, **arguments)
-    for thing in (group([task.s()]), 7, None, "", object()):
+    for thing in (group([]), chain(), 7, None, "", object()):
         with pytest.raises(TypeError, match="submit"):
             submit(thing)
     assert ran == []

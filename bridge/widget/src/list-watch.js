@@ -14,7 +14,7 @@ import { JobsView } from "./jobs-view.js";
 /**
  * @typedef {object} ListOptions
  * @property {string} [user]    all jobs of a user,
- * @property {string} [root]    or of a workflow, by the id of its first job,
+ * @property {string} [root]    or of a workflow, by the id of its root,
  * @property {string[]} [jobs]  or these
  * @property {string | import("./token-source.js").Grants} [token]
  * @property {string | URL} [tokenUrl]

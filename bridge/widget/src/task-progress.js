@@ -72,7 +72,7 @@ const parsed = (json) => {
  * @tag task-progress
  *
  * @attr {string} job         id of the job
- * @attr {string} root        or of a workflow's first job: all its jobs in one bar
+ * @attr {string} root        or of a workflow's root: all its jobs in one bar
  * @attr {string} token       permission to watch it, and maybe to cancel it
  * @attr {string} token-url   where to get a fresh token
  * @attr {string} label       what the bar is called
@@ -193,7 +193,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     this.setAttribute("job", value);
   }
 
-  /** Id of a workflow's first job: all its jobs in one bar. */
+  /** Id of a workflow's root: all its jobs in one bar. */
   get root() {
     return this.getAttribute("root") ?? "";
   }
