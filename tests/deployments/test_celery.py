@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from celery import chain, chord, group
+from playwright.sync_api import Browser, expect
 
 from bridge import submit
 from bridge.tokens import Tokens
@@ -116,6 +117,38 @@ def test_a_workflow_is_watched_by_what_submit_returns(
     assert found[whole.id]["parent"] in found
     ack = client.ask("watch", {"job": whole.id, "token": whole.token})
     assert ack["snapshot"]["state"] == "SUCCESS"
+
+
+@pytest.mark.browser
+def test_both_widgets_show_a_group(jobs: Jobs, node: Node, chromium: Browser) -> None:
+    """Which has no job of its own: all that is to be seen are its parts."""
+    whole = submit(group(tasks.count.si(6), tasks.work.si(60)))
+    context = chromium.new_context(bypass_csp=True)
+    page = context.new_page()
+    page.goto(f"{node.url}/healthz")
+    page.evaluate(
+        """async ([root, token]) => {
+            await import("/bridge/task-progress.js");
+            for (const name of ["task-progress", "task-list"]) {
+                const widget = document.createElement(name);
+                widget.setAttribute("root", root);
+                widget.setAttribute("token", token);
+                document.body.append(widget);
+            }
+        }""",
+        [whole.id, whole.token],
+    )
+    bar = page.locator("task-progress").get_by_role("progressbar")
+    rows = page.locator("task-list").get_by_role("row")
+    expect(rows.filter(has_text="count")).to_have_count(1, timeout=20_000)
+    expect(rows.filter(has_text="work")).to_have_count(1, timeout=20_000)
+    expect(bar).to_have_attribute("aria-valuenow", "50", timeout=20_000)
+    for part in jobs.journal.list_jobs(f"root:{whole.id}", 10).jobs:
+        jobs.journal.cancel(part)
+    expect(page.locator("task-progress")).to_contain_text(
+        "cancelled", ignore_case=True, timeout=20_000
+    )
+    context.close()
 
 
 @pytest.mark.parametrize("pool", ["gevent", "eventlet", "prefork"])
