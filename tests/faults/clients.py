@@ -8,7 +8,6 @@ decides. A `WidgetRecorder` has our widget's own `watch` decide all that, and sh
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import queue
@@ -17,7 +16,6 @@ import signal
 import subprocess
 import threading
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -247,11 +245,6 @@ class PythonLink:
         self._closed = True
         self._sio.shutdown()
         self._thread.join(5)
-        # websocket-client forgets to close the socket of a connection that was refused.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            del self._sio
-            gc.collect()
 
     def _connect(self, url: str) -> None:
         while not self._closed and not self._sio.connected:
