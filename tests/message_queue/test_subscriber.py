@@ -270,7 +270,6 @@ from bridge.relay.patching import patch
 patch({mode!r})
 import socket, threading, time
 from bridge.message_queue.choice import carrier_of, line_of, post_of
-from bridge.journal import connect
 from bridge.message_queue.subscriber import Subscriber
 from bridge.settings import Settings
 settings = Settings.load({{"message_queue": {settings.message_queue!r}, "journal":
@@ -285,8 +284,7 @@ subscriber = Subscriber(line, settings.channel, on_message=lambda c, m: heard.ap
 subscriber.start()
 tickets = [subscriber.subscribe(f"c{{n}}") for n in range(500)]
 assert all(ticket.wait(30) for ticket in tickets)
-journal = connect(settings.journal_url)
-post = post_of(settings, journal, carrier)
+post = post_of(settings, carrier)
 ticks = []
 def tick():
     while True:
@@ -309,7 +307,6 @@ gaps = sorted(b - a for a, b in zip(ticks, ticks[1:]))
 assert gaps[len(gaps) // 2] < 0.5, "others were kept waiting"
 subscriber.stop()
 post.close()
-journal.close()
 """)
 
 
