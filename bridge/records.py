@@ -241,7 +241,8 @@ class Publication:
             only where the run has not ended and its `lease` still stands at `beat`, and any sign of
             life undoes it.
         beat: where the sweep saw the lease stand.
-        seq_floor: if the journal went back behind `floor`, the seq must be above it.
+        seq_floor: the seq that was told together with `floor`; if the journal went back behind one
+            of them, the seq must be above it.
         ended: the run that speaks has ended, whatever this says of it.
         redelivered: whether the broker had delivered the job before.
         again: it was told before, and the journal may have lost it: its rev stays close to `floor`,

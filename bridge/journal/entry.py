@@ -199,7 +199,8 @@ class Entry:
         return opens or not fallen or lifted
 
     def _count(self, p: Publication, clock: int) -> None:
-        went_back = 0 < self.rev < p.floor
+        again = p.seq_floor > self.seq and p.floor >= self.epoch
+        went_back = 0 < self.rev < p.floor or (self.rev > 0 and again)
         told_before = p.again and p.floor > 0
         self.rev = max(self.rev + 1, p.floor + 1, 0 if told_before else clock)
         if went_back:

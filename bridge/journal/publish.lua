@@ -128,7 +128,9 @@ local clock = tonumber(now[1]) * 1000000 + tonumber(now[2])
 local rev = math.max(stored_rev + 1, floor + 1, again and floor > 0 and 0 or clock)
 -- The sender was told of a rev that is not here: a failover lost the last writes. The numbers of the
 -- events go on above those that were told, and the epoch says that what was between is gone.
-local went_back = stored_rev > 0 and floor > stored_rev
+-- So it did where somebody else, who was told of nothing, has given one of these numbers again.
+local went_back = stored_rev > 0
+    and (floor > stored_rev or (seq_floor > seq and floor >= epoch))
 if went_back then seq = math.max(seq, seq_floor) end
 if epoch == 0 or went_back then epoch = rev end
 

@@ -347,8 +347,8 @@ class Courier:
         if receipt.status != STALE and lane.is_last_word(publication):
             self._ended.append(_Ended(lane, time.monotonic()))
             lane.complete = True
-        lane.floor = max(lane.floor, receipt.rev)
-        lane.seq_floor = max(lane.seq_floor, receipt.seq)
+        if receipt.rev > lane.floor:
+            lane.floor, lane.seq_floor = receipt.rev, receipt.seq
         lane.heard_at = time.monotonic()
         lane.acknowledged = True
         if receipt.cancel:

@@ -147,7 +147,7 @@ class Lane:
     Attributes:
         key: names the lane: the run's nonce, or the job where no run speaks.
         run: the journal's number of the run, 0 until it told.
-        floor: the highest rev that the journal told; seq_floor: the highest seq.
+        floor: the highest rev that the journal told; seq_floor: the seq that it told with it.
         heard_at: monotonic time at which the journal last said how the job stands.
         receivers: how many nodes heard the last message.
         events: what waits, oldest first.

@@ -331,6 +331,24 @@ def test_a_failover_that_lost_the_last_writes_gives_no_number_twice_and_tells(
     assert next_one.seq == told.seq + 2
 
 
+def test_after_a_failover_another_process_may_speak_first(sender: Sender, ground: Ground) -> None:
+    run = sender.run()
+    sender.publish(sender.state(run, STARTED), sender.event(run))
+    go_back = ground.freeze(sender.job)
+    before = sender.snapshot
+    told = sender.publish(*(sender.event(run) for _ in range(4)))[-1]
+    go_back()
+    (foreign,) = sender.publish(sender.event(job=sender.job))
+    assert (foreign.seq, foreign.rev > told.rev) == (2, True), "it knows of none of these numbers"
+
+    floors = {"floor": told.rev, "seq_floor": told.seq}
+    receipts = sender.publish(*(sender.event(run, run=1, **floors) for _ in range(2)))
+
+    assert [receipt.seq for receipt in receipts] == [told.seq + 1, told.seq + 2]
+    assert sender.snapshot["epoch"] == receipts[0].rev > before["epoch"]
+    assert sender.events() == [1, 2, told.seq + 1, told.seq + 2]
+
+
 def test_who_executes_a_job_can_ask_how_it_stands(sender: Sender) -> None:
     run = sender.run()
     (receipt,) = sender.publish(sender.state(run, STARTED))
