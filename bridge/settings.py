@@ -21,8 +21,8 @@ REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+sentinel
 RABBITMQ_SCHEMES = ("amqp", "amqps")
 #: Kombu's transport within one process.
 MEMORY_SCHEME = "memory"
-#: The journal that is in this process.
-MEMORY = "memory"
+#: Journals that are not a Redis: in this process, and in Celery's result backend.
+MEMORY, RESULT_BACKEND = "memory", "result-backend"
 ASYNC_MODES = ("eventlet", "gevent", "threading")
 #: How messages reach WebSockets: written straight to them, or by Engine.IO's own writers.
 DIRECT = "direct"
@@ -38,6 +38,17 @@ NOT_TEXT = (
 NO_JOURNAL = (
     "RabbitMQ carries messages and remembers nothing: set BRIDGE_JOURNAL to a Redis, such as "
     "redis://127.0.0.1:6379/0, on workers and web nodes alike"
+)
+#: How the URLs of result backends begin that only one process can read.
+NOT_SHARED = ("rpc", "disabled")
+NOTHING_TO_MIRROR_IN = (
+    "the Celery app has no result backend that other processes can read: set result_backend, or "
+    "leave BRIDGE_MIRROR off; rpc:// and disabled:// keep nothing"
+)
+NO_RESULT_BACKEND = (
+    "BRIDGE_JOURNAL=result-backend needs one that every process can read: set "
+    "BRIDGE_RESULT_BACKEND, such as db+postgresql+psycopg://user@host/name, or result_backend of "
+    "your Celery app; rpc:// and disabled:// keep nothing"
 )
 MEMORY_IS_APART = (
     "BRIDGE_JOURNAL=memory: only this process knows the jobs that it runs, though others share its "
@@ -228,6 +239,7 @@ class Settings:
         "redis://127.0.0.1:6379/0", _url(*REDIS_SCHEMES, *RABBITMQ_SCHEMES, MEMORY_SCHEME)
     )
     journal: str | None = _setting(None, _optional(_url(*REDIS_SCHEMES, words=(MEMORY,))))
+    mirror: bool = _setting(False, _flag)
     result_backend: str | None = _setting(None, _optional_text)
     channel: str = _setting("celery-bridge", _channel)
     namespace: str = _setting("/bridge", _namespace)
@@ -315,12 +327,22 @@ class Settings:
     @property
     def in_redis(self) -> bool:
         """Whether the journal is a Redis, which publishes what it stores, unless RabbitMQ does."""
-        return self.journal_url != MEMORY
+        return self.journal_url not in (MEMORY, RESULT_BACKEND)
 
     @property
     def is_memory_apart(self) -> bool:
         """Whether others share the message queue, and nobody the journal."""
         return self.journal_url == MEMORY and not self.by_memory
+
+    @property
+    def in_result_backend(self) -> bool:
+        """Whether Celery's result backend is the journal."""
+        return self.journal_url == RESULT_BACKEND
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether states are written into Celery's result backend, too."""
+        return self.mirror or self.in_result_backend
 
     def require_secret(self) -> tuple[str, ...]:
         """Return the signing keys.
@@ -331,6 +353,17 @@ class Settings:
         if not self.secret_key:
             raise SettingsError("BRIDGE_SECRET_KEY", None, SECRET_HINT)
         return self.secret_key
+
+    def require_result_backend(self) -> str:
+        """Return the URL of the result backend.
+
+        Raises:
+            SettingsError: there is none that other processes can read.
+        """
+        url = self.result_backend
+        if not url or url.startswith(NOT_SHARED):
+            raise SettingsError("BRIDGE_RESULT_BACKEND", url, NO_RESULT_BACKEND)
+        return url
 
     def __repr__(self) -> str:
         shown = []

@@ -176,3 +176,8 @@ def test_memory_is_its_own_journal_and_takes_no_other_process_with_it() -> None:
 def test_a_journal_that_is_none_is_refused_with_what_is_allowed() -> None:
     with pytest.raises(SettingsError, match=r"BRIDGE_JOURNAL='kafka://h'.*or memory"):
         Settings.load(environ={"BRIDGE_JOURNAL": "kafka://h"})
+
+
+def test_the_mirror_can_be_switched_on_beside_any_journal() -> None:
+    assert Settings.load(environ={"BRIDGE_MIRROR": "true"}).mirrors
+    assert not Settings.load(environ={}).mirrors

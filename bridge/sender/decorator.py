@@ -19,6 +19,7 @@ from bridge.records import REVOKED
 from bridge.sender.events import events_of
 from bridge.sender.lifecycle import MARK, OPEN
 from bridge.sender.logs import capture
+from bridge.sender.pen import Pen, stores_results
 from bridge.sender.process import outbox_of, settings_of
 from bridge.sender.progress import Progress, current_progress, enter, leave, open_progress
 from bridge.sender.run import Run
@@ -165,6 +166,8 @@ class _Execution:
         leave(self._token)
         if not self._begins:
             return
+        if self.progress.pen is not None:
+            self.progress.pen.close()  # what comes now is Celery's to store
         if self._options.capture_logs:
             capture.end(self.progress)
         self.progress.raised = error
@@ -218,5 +221,7 @@ def _begin(task: Any, options: Options) -> Progress:
         send_event=events_of(run, lambda: outbox_of(settings)),
         told_end=lambda: outbox_of(settings).ended(),
     )
+    if settings.mirrors and stores_results(task):
+        progress.pen = Pen(run.job, run.run_id, task.request)
     setattr(task.request, OPEN, progress)
     return progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from bridge.journal import Journal
 from bridge.message_queue.manager import SenderManager
 from bridge.records import Publication, Receipt
 from bridge.rooms import job_room
+from bridge.sender.mirror import Mirror
 from bridge.settings import Settings
 
 
@@ -21,9 +23,11 @@ class Emitter:
 
     Args:
         settings: queue, journal, channel and namespace.
+        mirror: is told what was published; None: there is none.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, mirror: Mirror | None = None) -> None:
+        self._mirror = mirror
         self._manager = SenderManager(settings)
         self._namespace = settings.namespace
         # Without async_mode it would pick eventlet where that is installed, and import it.
@@ -48,7 +52,10 @@ class Emitter:
                 namespace=self._namespace,
                 to=job_room(publication.job),
             )
-        return self._manager.flush()
+        receipts = self._manager.flush()
+        if self._mirror is not None:
+            self._mirror.take(publications, receipts)
+        return receipts
 
     def send(self, name: str, data: Any, *, to: str, namespace: str) -> None:
         """Emit an event that is not a job's to a room or a sid, over the base channel."""
@@ -59,8 +66,12 @@ class Emitter:
         self._manager.join(sid, namespace, job)
 
     def settle(self, seconds: float) -> bool:
-        """Wait until what was published has arrived at the broker; returns whether it has."""
-        return self._manager.settle(seconds)
+        """Wait until what was published has arrived everywhere; returns whether it has."""
+        end = time.monotonic() + seconds
+        arrived = self._manager.settle(seconds)
+        if self._mirror is None:
+            return arrived
+        return self._mirror.settle(max(0.0, end - time.monotonic())) and arrived
 
     def close(self) -> None:
         """Close the connections."""

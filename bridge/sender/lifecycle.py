@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from billiard.process import current_process
 from celery import current_app, current_task, signals
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Ignore, Reject, Retry, TaskRevokedError
 
 from bridge.errors import InvalidId
 from bridge.records import (
@@ -28,7 +28,8 @@ from bridge.records import (
 )
 from bridge.rooms import check_job_id
 from bridge.sender.lane import AmendedSource, FixedSource
-from bridge.sender.process import flush_all, open_emitter, outbox_of, settings_of
+from bridge.sender.pen import Pen
+from bridge.sender.process import flush_all, mirror_of, open_emitter, outbox_of, settings_of
 from bridge.sender.progress import Progress, describe_error, open_progress
 from bridge.sender.pulse import Pulse, Voucher
 from bridge.sender.run import HEADER, RUN, Run, header_of, new_run_id, read_header
@@ -158,10 +159,13 @@ def _revoked(sender: Any = None, request: Any = None, **_: Any) -> None:
 
 
 @signals.task_postrun.connect(weak=False)
-def _ran(sender: Any = None, state: str | None = None, **_: Any) -> None:
+def _ran(sender: Any = None, state: str | None = None, retval: Any = None, **_: Any) -> None:
     """A run is over: whatever no other signal told is decided now."""
     progress = _open(sender)
-    if progress is None or progress.finished:
+    if progress is None:
+        return
+    _look_after_end(progress, sender, state, retval)
+    if progress.finished:
         return
     outcome = progress.raised
     if isinstance(outcome, Retry):
@@ -178,6 +182,20 @@ def _ran(sender: Any = None, state: str | None = None, **_: Any) -> None:
     else:
         progress.finish(SUCCESS, result=progress.returned)
     progress.raised = None
+
+
+def _look_after_end(progress: Progress, task: Any, state: str | None, retval: Any) -> None:
+    """Make sure of what Celery stored while a state of ours was on its way there."""
+    if progress.pen is None or not progress.pen.overlapped:
+        return
+    if progress.state == REVOKED:
+        state, retval = REVOKED, TaskRevokedError("cancelled")
+    if state not in FINAL and state != RETRY:
+        return
+    value = retval.exc if state == RETRY else retval
+    mirror = outbox_of(settings_of(task.app)).mirror
+    if mirror is not None:
+        mirror.look_after(progress.pen, value, state)
 
 
 def _is_child() -> bool:
@@ -217,7 +235,12 @@ def amend(task: Any, job: Any, state: str, *, error: Any = None, request: Any = 
             "stage": None, "eta": None, "lost_at": None,
         }  # fmt: skip
 
-    outbox_of(settings_of(task.app)).put(job, AmendedSource(blank, run.run_id, end))
+    outbox = outbox_of(settings_of(task.app))
+    outbox.put(job, AmendedSource(blank, run.run_id, end))
+    if outbox.mirror is not None and state in FINAL:
+        # Celery has stored this, or is about to, while the process of the run may live and write.
+        value = TaskRevokedError("terminated") if state == REVOKED else error
+        outbox.mirror.look_after(Pen(job, run.run_id, request), value, state)
 
 
 def _run_of(task: Any, job: str, request: Any) -> Run:
@@ -248,7 +271,7 @@ def _worker_begins(sender: Any = None, **_: Any) -> None:
     """Bad settings stop the worker at its start; the parent loads what its children share."""
     try:
         settings = settings_of(getattr(sender, "app", None))
-        open_emitter(settings)
+        open_emitter(settings, mirror_of(settings))
     except Exception as error:
         # Celery's signals swallow every Exception.
         raise SystemExit(f"celery-bridge: {error}") from error

@@ -14,6 +14,7 @@ from bridge.sender.calls import Call
 from bridge.sender.courier import Courier
 from bridge.sender.lane import Lane, LiveSource, Source
 from bridge.sender.lanes import Counters, Lanes
+from bridge.sender.mirror import Mirror
 from bridge.sender.progress import Progress
 from bridge.sender.sink import Sink
 from bridge.settings import Settings
@@ -28,11 +29,13 @@ class Outbox:
     Args:
         settings: rates and bounds.
         sink: sends; it connects with its first message.
+        mirror: writes into Celery's result backend, too; None: nothing does.
     """
 
-    def __init__(self, settings: Settings, sink: Sink) -> None:
+    def __init__(self, settings: Settings, sink: Sink, mirror: Mirror | None = None) -> None:
         lock = threading.Lock()
         self._settings = settings
+        self.mirror = mirror
         self.counters = Counters()
         self.lanes = Lanes(settings, lock, self.counters)
         self.courier = Courier(settings, sink, self.lanes, lock, self.counters)
@@ -44,6 +47,8 @@ class Outbox:
 
     def open(self, progress: Progress) -> Lane:
         """Take a run that begins; its states are sampled from here on until it has ended."""
+        if self.mirror is not None and progress.pen is not None:
+            self.mirror.open(progress.pen)
         lane = self.lanes.put(progress.run.run_id, progress.job, LiveSource(progress))
         self.courier.kick()
         return lane

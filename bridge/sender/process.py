@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery, current_app
 
+from bridge.errors import SettingsError
+from bridge.journal.results import Results
+from bridge.sender.mirror import Mirror
 from bridge.sender.outbox import Outbox
-from bridge.settings import Settings
+from bridge.settings import NOT_SHARED, NOTHING_TO_MIRROR_IN, Settings
 
 if TYPE_CHECKING:
     from bridge.sender.emitter import Emitter
@@ -72,11 +75,29 @@ def outbox_of(settings: Settings) -> Outbox:
         return found
     with _lock:
         if settings not in _outboxes:
-            _outboxes[settings] = Outbox(settings, open_emitter(settings))
+            mirror = mirror_of(settings)
+            _outboxes[settings] = Outbox(settings, open_emitter(settings, mirror), mirror)
         return _outboxes[settings]
 
 
-def open_emitter(settings: Settings) -> Emitter:
+def mirror_of(settings: Settings) -> Mirror | None:
+    """Return what mirrors the tasks of these settings; None: nothing is to.
+
+    Raises:
+        SettingsError: MIRROR is on, and the Celery app has no result backend that others can read.
+    """
+    app = next((app for app, found in tuple(_settings.items()) if found == settings), None)
+    if not settings.mirrors or app is None:
+        return None
+    url = app.conf.result_backend
+    if url and not url.startswith(NOT_SHARED):
+        return Mirror(settings, Results(url, app))
+    if settings.mirror:
+        raise SettingsError("BRIDGE_MIRROR", True, NOTHING_TO_MIRROR_IN)
+    return None
+
+
+def open_emitter(settings: Settings, mirror: Mirror | None = None) -> Emitter:
     """Make an emitter, and load all that it will need.
 
     Flask-SocketIO takes a third of a second to import: only processes that send pay for it, and a
@@ -87,7 +108,7 @@ def open_emitter(settings: Settings) -> Emitter:
 
     from bridge.sender.emitter import Emitter
 
-    return Emitter(settings)
+    return Emitter(settings, mirror)
 
 
 def flush_all() -> None:

@@ -28,6 +28,7 @@ from bridge.records import (
 )
 from bridge.sender.estimate import Estimator
 from bridge.sender.meter import MAX_STAGES, Meter, Number, Stage
+from bridge.sender.pen import Pen
 from bridge.sender.run import Run
 from bridge.sender.tally import Flag
 
@@ -84,12 +85,13 @@ class Progress(Meter):
     Attributes:
         raised: what the task's function raised, until it is known what Celery makes of it.
         returned: what it returned.
+        pen: the right to mirror this run in Celery's result backend; None: it isn't.
     """
 
     __slots__ = (
         "_cancel_requested", "_estimator", "_limit", "_message", "_meta", "_send_event", "_stages",
-        "_told_end", "_unit", "ended_at", "error", "flag", "keep_result", "next_at", "raised",
-        "result", "returned", "run", "state",
+        "_told_end", "_unit", "ended_at", "error", "flag", "keep_result", "next_at", "pen",
+        "raised", "result", "returned", "run", "state",
     )  # fmt: skip
 
     def __init__(
@@ -116,6 +118,7 @@ class Progress(Meter):
         self._limit = limit
         self.raised: BaseException | None = None
         self.returned: Any = None
+        self.pen: Pen | None = None
         self._send_event = send_event
         self._told_end = told_end
         self._message: str | None = None
