@@ -10,6 +10,7 @@ from http.cookiejar import CookieJar
 from typing import Any, Final
 
 from bridge.cli.finding import Finding
+from bridge.relay.patching import LATE, first_line
 
 ANSWER_SECONDS: Final = 10
 #: So many clients poll, each some times by new connections, to see whether one node answers each.
@@ -35,6 +36,7 @@ def look_at(url: str) -> Iterator[Finding]:
     yield Finding(
         True, f"node at {url}: {report['mode']} mode, version {report['versions']['own']}"
     )
+    yield _patched(report["mode"], report["patched"])
     yield Finding(
         report["queue"]["heard"],
         "node: hears the message queue",
@@ -58,6 +60,14 @@ def look_at(url: str) -> Iterator[Finding]:
         yield Finding(False, f"polling at {url}: {error}", "pass /socket.io/ on to the node")
         return
     yield Finding(sticky, "clients that poll come to the same node each time", _STICKY)
+
+
+def _patched(mode: str, patched: dict[str, Any]) -> Finding:
+    if patched["when"] == LATE:
+        names = ", ".join(patched["unpatched"])
+        what = f"node: patched too late: {names} were imported before"
+        return Finding(False, what, first_line(mode.partition("_")[0]))
+    return Finding(True, f"node: patched: {patched['when']}")
 
 
 def _readiness(url: str) -> dict[str, Any]:

@@ -305,6 +305,9 @@ class Bridge:
         return _Serving(os.getpid(), relay, answers, gate, streams, metrics)
 
     def _warn(self) -> None:
+        if unpatched := patching.how_patched().unpatched:
+            fix = patching.first_line(self.settings.async_mode)
+            _log.warning("patched too late: %s keep unpatched parts. %s", ", ".join(unpatched), fix)
         if self.settings.is_memory_apart:
             _log.warning(MEMORY_IS_APART)
         if ANY_ORIGIN in self.settings.cors_origins:

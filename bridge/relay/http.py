@@ -12,6 +12,7 @@ from bridge.errors import BadRequest, InvalidId, QueueUnavailable, Refused
 from bridge.relay.answers import Answers, refusal
 from bridge.relay.caller import Caller, caller_of
 from bridge.relay.metrics import CONTENT_TYPE, Metrics, check_reader
+from bridge.relay.patching import how_patched
 from bridge.relay.relay import Relay
 from bridge.relay.requests import MAX_SEQ, Cancel, seq_number
 from bridge.relay.streams import Streams
@@ -21,6 +22,8 @@ from bridge.version import VERSION
 
 #: A node that heard itself this many seconds ago hears the queue.
 HEARD_SECONDS: Final = 5.0
+#: So many modules that keep unpatched parts are named.
+_NAMED: Final = 10
 _WIDGET: Final = "task-progress"
 #: What the widget loads when a page needs it, and its build without Socket.IO's client.
 _PARTS: Final = frozenset({"list", "log", "looks", "peer", "tab", "workflow"})
@@ -127,11 +130,13 @@ def _readiness(relay: Relay, mode: str) -> dict[str, Any]:
         journal = True
     except QueueUnavailable:
         journal = False
+    patched = how_patched()
     return {
         "ready": hears and journal,
         "queue": {"heard": hears, "seconds": None if heard is None else round(heard, 3)},
         "journal": {"reachable": journal},
         "mode": mode,
+        "patched": {"when": patched.when, "unpatched": list(patched.unpatched[:_NAMED])},
         "versions": {"own": VERSION, "others": list(relay.versions.others)},
         "promises_off": list(relay.promises_off),
     }

@@ -7,11 +7,14 @@ process that is not patched as its async mode needs. Importing this module patch
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import threading
 import warnings
-from types import ModuleType
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final
 
 from bridge.errors import PatchingError
@@ -30,9 +33,16 @@ _COPIED: Final = {
     "threading": ("Condition", "Event", "RLock", "Semaphore", "Thread", "Timer"),
     "time": ("sleep",),
 }
+#: Where these say that they come from, if that isn't where others take them from.
+_ORIGINS: Final = {"_queue": "queue", "_socket": "socket"}
+#: Eventlet's green copies of modules, which others import on purpose.
+_GREEN: Final = ("eventlet.green.", "__patched_module_")
 _NEEDED: Final = ("os", "select", "socket", "thread", "time")
 #: Of gunicorn's workers only the chosen one is loaded.
 _THREADED_SERVERS: Final = ("gunicorn.workers.gthread", "gunicorn.workers.sync")
+AT_START: Final = "at start"
+LATE: Final = "late"
+NOT: Final = "not"
 _FIRST_LINES: Final = "from bridge.relay.patching import patch; patch({mode!r})"
 
 
@@ -70,6 +80,7 @@ def check(mode: str) -> None:
         PatchingError: it is not patched as the mode needs; the message says what to do.
     """
     mode = GEVENT if mode.startswith(GEVENT) else mode
+    _refuse_uwsgi(mode)
     _refuse_other(mode)
     if mode != THREADING and patched_for() != mode:
         raise PatchingError(
@@ -94,6 +105,28 @@ def patched_for() -> str | None:
     if gevent and all(gevent.is_module_patched(_gevent_name(name)) for name in _NEEDED):
         return GEVENT
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Patched:
+    """How this process was patched.
+
+    Attributes:
+        when: ``at start``, ``late`` (something keeps unpatched parts) or ``not``.
+        unpatched: the modules that keep unpatched parts of the standard library.
+    """
+
+    when: str
+    unpatched: tuple[str, ...] = ()
+
+
+@functools.cache
+def how_patched() -> Patched:
+    """Tell whether this process was patched before anything else was imported; asked once."""
+    if patched_for() is None:
+        return Patched(NOT)
+    names = tuple(sorted(_keepers()))
+    return Patched(LATE, names) if names else Patched(AT_START)
 
 
 def import_quietly(name: str) -> ModuleType:
@@ -136,10 +169,16 @@ def _refuse_server(mode: str) -> None:
             f"`gunicorn -k {mode} -w 1` (eventlet: gunicorn before 26), or set "
             "BRIDGE_ASYNC_MODE=threading"
         )
+    _refuse_uwsgi(mode)
+
+
+def _refuse_uwsgi(mode: str) -> None:
+    """Refuse within uWSGI whatever is not gevent: only there it has WebSocket for us."""
     uwsgi = _loaded("uwsgi")
     if uwsgi and (mode != GEVENT or GEVENT not in uwsgi.opt):
+        how = "with" if GEVENT in uwsgi.opt else "without"
         raise PatchingError(
-            f"uWSGI serves here without gevent, but the async mode is {mode}: start it with "
+            f"uWSGI serves here {how} gevent, but the async mode is {mode}: start it with "
             "`uwsgi --gevent 1000`, and set BRIDGE_ASYNC_MODE=gevent"
         )
 
@@ -149,20 +188,22 @@ def _refuse_late(mode: str) -> None:
     if threads:
         raise PatchingError(
             f"it is too late to patch for {mode}: these threads run already and would keep "
-            f"unpatched locks: {', '.join(threads)}. {_too_late(mode)}"
+            f"unpatched locks: {', '.join(threads)}. {first_line(mode)}"
         )
     holders = _holders()
     if holders:
         raise PatchingError(
             f"it is too late to patch for {mode}: these modules were imported before and keep "
-            f"unpatched parts of the standard library: {', '.join(holders)}. {_too_late(mode)}"
+            f"unpatched parts of the standard library: {', '.join(holders)}. {first_line(mode)}"
         )
 
 
-def _too_late(mode: str) -> str:
+def first_line(mode: str) -> str:
+    """Return what to do about a patch that comes too late."""
     return (
         "Make this the first line of the program, before any other import: "
-        f"{_FIRST_LINES.format(mode=mode)}"
+        f"{_FIRST_LINES.format(mode=mode)}; under a program that can't, such as `flask run`, set "
+        "BRIDGE_ASYNC_MODE=threading"
     )
 
 
@@ -182,9 +223,35 @@ def _holders() -> list[str]:
     )
 
 
+def _keepers() -> Iterator[str]:
+    """Name the modules outside the standard library that keep what a patch has replaced."""
+    names = {(module, name) for module, found in _COPIED.items() for name in found}
+    replacements = {
+        id(getattr(sys.modules.get(place + module), name, None))
+        for module, name in names
+        for place in ("", *_GREEN)
+    }
+    for name, module in list(sys.modules.items()):
+        if _is_ours_or_standard(name):
+            continue
+        for value in list(getattr(module, "__dict__", {}).values()):
+            # By their very types: a proxy that is asked for anything may raise.
+            if type(value) not in (type, FunctionType, BuiltinFunctionType):
+                continue
+            origin = _ORIGINS.get(str(value.__module__), value.__module__)
+            if (origin, value.__name__) in names and id(value) not in replacements:
+                yield name
+                break
+
+
 def _is_ours_or_standard(name: str) -> bool:
     top = name.partition(".")[0]
-    return top in sys.stdlib_module_names or top in ("__main__", "eventlet", "gevent", "greenlet")
+    # Eventlet has copies of its own (`__original_module_...`), and replaces parts of dnspython.
+    return (
+        top in sys.stdlib_module_names
+        or top in ("eventlet", "gevent", "greenlet", "dns")
+        or top.startswith("__")
+    )
 
 
 def _loaded(name: str) -> Any:

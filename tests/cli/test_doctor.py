@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from click.testing import CliRunner, Result
 
 from bridge.cli import main
 from bridge.rooms import versions_key
+from bridge.settings import Settings
 from bridge.version import VERSION
 from tests.conftest import RabbitServer, RedisServer, free_port
-from tests.nodes import SECRET
+from tests.nodes import SECRET, Node
 
 
 @pytest.fixture(autouse=True)
@@ -158,3 +160,29 @@ def test_a_node_that_does_not_answer() -> None:
     done = run("--url", url)
     assert done.exit_code == 1
     assert f"wrong node at {url}" in done.output
+
+
+LATE = """
+import logging, redis
+from gevent import monkey; monkey.patch_all()
+from flask import Flask
+from bridge import Bridge
+from bridge.relay.serving import serve
+logging.basicConfig(level=logging.INFO)
+app = Flask(__name__)
+serve(app, Bridge(app))
+"""
+
+
+def test_a_node_that_was_patched_too_late(settings: Settings) -> None:
+    program = (sys.executable, "-c", LATE)
+    node = Node(settings, program=program, BRIDGE_ASYNC_MODE="gevent")
+    try:
+        done = run("--url", node.url)
+    finally:
+        node.stop()
+    assert done.exit_code == 1
+    assert "wrong node: patched too late: " in done.output
+    assert "redis.connection" in done.output
+    assert "patch('gevent')" in done.output
+    assert any("patched too late" in line for line in node.log)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from bridge.cli.doctor_node import look_at
 from tests.conftest import free_port, wait_until
 from tests.deployments import suite
 from tests.deployments.conftest import Backstage, snapshot
@@ -41,10 +42,15 @@ def place(backstage: Backstage, served: Served) -> Place:
     return Place(backstage, served.url, is_app=served.way.is_app)
 
 
-def test_it_says_in_which_mode_it_serves(served: Served) -> None:
-    assert (
-        requests.get(f"{served.url}/readyz", timeout=30).json()["mode"].startswith(served.way.mode)
-    )
+def test_it_says_in_which_mode_it_serves_and_the_doctor_finds_nothing_wrong(served: Served) -> None:
+    report = requests.get(f"{served.url}/readyz", timeout=30).json()
+    assert report["mode"].startswith(served.way.mode)
+    assert report["patched"] == {
+        "when": "not" if served.way.mode == "threading" else "at start", "unpatched": [],
+    }  # fmt: skip
+    findings = list(look_at(served.url))
+    assert [finding.what for finding in findings if not finding.good] == []
+    assert any(report["mode"] in finding.what for finding in findings)
 
 
 def test_the_whole_suite(place: Place) -> None:
@@ -55,17 +61,29 @@ def test_late_then_live_by_polling(place: Place) -> None:
     suite.late_then_live(place, "polling")
 
 
-@pytest.mark.parametrize(
-    ("line", "mode", "fix"),
-    [
-        ("gunicorn -k gthread", "gevent", "BRIDGE_ASYNC_MODE=threading"),
-        ("gunicorn -k gevent", "threading", "BRIDGE_ASYNC_MODE=gevent"),
-    ],
-)
+UWSGI = next(way for way in OF_THEIR_OWN if way.line.startswith("uwsgi"))
+WRONG = [
+    ("gunicorn -k gthread -w 1 -b 127.0.0.1:PORT APP", "gevent", "BRIDGE_ASYNC_MODE=threading"),
+    ("gunicorn -k gevent -w 1 -b 127.0.0.1:PORT APP", "threading", "BRIDGE_ASYNC_MODE=gevent"),
+    ("flask --app APP run --port PORT", "eventlet", "BRIDGE_ASYNC_MODE=threading"),
+    ("flask --app APP run --port PORT", "gevent", "BRIDGE_ASYNC_MODE=threading"),
+    *(
+        pytest.param(f"{line} --need-app", mode, "uwsgi --gevent", marks=pytest.mark.deployments)
+        for line, mode in (
+            (UWSGI.line.replace("--gevent 1000 ", ""), "gevent"),
+            (UWSGI.line.replace("--gevent 1000 ", ""), "threading"),
+            (UWSGI.line, "eventlet"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "mode", "fix"), WRONG)
 def test_a_server_in_another_mode_is_refused_with_the_fix(
     backstage: Backstage, line: str, mode: str, fix: str
 ) -> None:
-    way = Way("wrong", f"{line} -w 1 -b 127.0.0.1:PORT APP", mode)
+    program = UWSGI.program if line.startswith("uwsgi") else None
+    way = Way("wrong", line, mode, program=program, how="make deployments")
     environ = {**os.environ, **backstage.environ, "BRIDGE_ASYNC_MODE": mode}
     done = subprocess.run(
         way.command(free_port()), env=environ, cwd=ROOT, capture_output=True, text=True, timeout=50

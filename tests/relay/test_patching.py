@@ -118,3 +118,55 @@ sys.modules["eventlet"] = None
 from bridge.relay.patching import patch
 refuses(patch, "eventlet", "pip install 'celery-bridge[web]'")
 """)
+
+
+@pytest.mark.parametrize(
+    ("options", "mode", "says"),
+    [
+        ({}, "gevent", "without gevent"),
+        ({}, "eventlet", "without gevent"),
+        ({}, "threading", "without gevent"),
+        ({"gevent": b"1000"}, "eventlet", "with gevent"),
+        ({"gevent": b"1000"}, "threading", "with gevent"),
+    ],
+)
+def test_uwsgi_serves_in_gevent_mode_only(options: dict[str, bytes], mode: str, says: str) -> None:
+    """Nothing but uWSGI has this module; `make deployments` asks a real one."""
+    passes(f"""{REFUSES}
+import sys, types
+sys.modules["uwsgi"] = types.SimpleNamespace(opt={options!r})
+from bridge.relay.patching import check, patch
+for call in (patch, check):
+    refuses(call, {mode!r}, {says!r}, "uwsgi --gevent 1000", "BRIDGE_ASYNC_MODE=gevent")
+""")
+
+
+@pytest.mark.parametrize("worker", ["gthread", "sync"])
+@pytest.mark.parametrize("mode", ["eventlet", "gevent"])
+def test_gunicorns_threads_serve_in_threading_mode_only(worker: str, mode: str) -> None:
+    passes(f"""{REFUSES}
+import gunicorn.workers.{worker}
+from bridge.relay.patching import patch
+refuses(patch, {mode!r}, "gunicorn -k {mode}", "BRIDGE_ASYNC_MODE=threading")
+""")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_in_time_and_late_are_told_apart(mode: str) -> None:
+    """A late patch isn't ours: it comes from another's code, and what it left out is named."""
+    imports = "import celery, flask, flask_socketio, redis, requests"
+    tells = "from bridge.relay.patching import how_patched, patch\n"
+    passes(f"{tells}patch({mode!r})\n{imports}\nassert how_patched().when == 'at start'")
+    passes(f"{tells}{imports}\nassert how_patched().when == 'not'")
+    late = {
+        "eventlet": "import eventlet; eventlet.monkey_patch()",
+        "gevent": "from gevent import monkey; monkey.patch_all()",
+    }[mode]
+    passes(f"""
+import warnings; warnings.simplefilter("ignore")
+import redis
+{late}
+{tells}
+found = how_patched()
+assert (found.when, "redis.connection" in found.unpatched) == ("late", True), found
+""")
