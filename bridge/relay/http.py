@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any, Final, Protocol
 
 from flask import Blueprint, Response, abort, jsonify, request
@@ -16,6 +15,7 @@ from bridge.relay.patching import how_patched
 from bridge.relay.relay import Relay
 from bridge.relay.requests import MAX_SEQ, Cancel, seq_number
 from bridge.relay.streams import Streams
+from bridge.relay.widget import PARTS, WIDGET, module
 from bridge.rooms import check_job_id
 from bridge.settings import Settings
 from bridge.version import VERSION
@@ -24,13 +24,6 @@ from bridge.version import VERSION
 HEARD_SECONDS: Final = 5.0
 #: So many modules that keep unpatched parts are named.
 _NAMED: Final = 10
-_WIDGET: Final = "task-progress"
-#: What the widget loads when a page needs it, and its build without Socket.IO's client.
-_PARTS: Final = frozenset({"list", "log", "looks", "peer", "tab", "workflow"})
-_NOT_BUILT: Final = (
-    "The widget was not built: install the package with `pip install .`, or run `make build` in a "
-    "checkout.\n"
-)
 
 
 class Serving(Protocol):
@@ -99,15 +92,15 @@ def make_blueprint(
         asked = Cancel(_job(job), _token(), _terminate())
         return jsonify(serving().answers.cancel(asked, caller()))
 
-    @routes.get(f"/bridge/{_WIDGET}.js")
+    @routes.get(f"/bridge/{WIDGET}.js")
     def widget() -> Response:
-        return _module(f"{_WIDGET}.js")
+        return module(f"{WIDGET}.js", request)
 
-    @routes.get(f"/bridge/{_WIDGET}.<part>.js")
+    @routes.get(f"/bridge/{WIDGET}.<part>.js")
     def widget_part(part: str) -> Response:
-        if part not in _PARTS:
+        if part not in PARTS:
             abort(404)
-        return _module(f"{_WIDGET}.{part}.js")
+        return module(f"{WIDGET}.{part}.js", request)
 
     @routes.errorhandler(Refused)
     def refuse(error: Refused) -> tuple[Response, int]:
@@ -182,23 +175,12 @@ def _bearer() -> str | None:
     return given.strip() if scheme.lower() == "bearer" else None
 
 
-def _module(name: str) -> Response:
-    path = files("bridge") / "static" / name
-    if not path.is_file():
-        return Response(_NOT_BUILT, status=503, mimetype="text/plain")
-    response = Response(path.read_bytes(), mimetype="text/javascript")
-    response.headers["Cache-Control"] = "no-cache"
-    response.add_etag()
-    response.make_conditional(request)
-    return response
-
-
 def _allow_origins(response: Response, origins: tuple[str, ...]) -> Response:
     """Let pages of the allowed origins read what GET routes answer, and import the widget."""
     origin = request.headers.get("Origin", "")
     if not origins or request.method not in ("GET", "HEAD", "OPTIONS"):
         return response
-    response.headers.add("Vary", "Origin")
+    response.vary.add("Origin")
     if origin and (origin in origins or "*" in origins):
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Allow-Headers"] = "Authorization"

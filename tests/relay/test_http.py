@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import uuid
 from collections.abc import Iterator
@@ -186,7 +187,7 @@ def test_widget_is_served_as_a_module_and_revalidated(
 ) -> None:
     (tmp_path / "static").mkdir()
     (tmp_path / "static" / "task-progress.js").write_text("export const x = 1;")
-    monkeypatch.setattr("bridge.relay.http.files", lambda _: tmp_path)
+    monkeypatch.setattr("bridge.relay.widget.files", lambda _: tmp_path)
 
     first = web.get("/bridge/task-progress.js")
 
@@ -197,10 +198,33 @@ def test_widget_is_served_as_a_module_and_revalidated(
     assert again.status_code == 304
 
 
+def test_widget_is_gzipped_for_who_understands_it(
+    web: FlaskClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    module = tmp_path / "static" / "task-progress.looks.js"
+    module.parent.mkdir()
+    monkeypatch.setattr("bridge.relay.widget.files", lambda _: tmp_path)
+
+    for text in ("export const x = 1;" * 100, "export const x = 22;" * 100):
+        module.write_text(text)
+        plain = web.get("/bridge/task-progress.looks.js")
+        refused = web.get("/bridge/task-progress.looks.js", headers={"Accept-Encoding": "gzip;q=0"})
+        gzipped = web.get("/bridge/task-progress.looks.js", headers={"Accept-Encoding": "br, gzip"})
+
+        assert plain.text == refused.text == gzip.decompress(gzipped.data).decode() == text
+        assert "Content-Encoding" not in plain.headers
+        assert gzipped.headers["Content-Encoding"] == "gzip"
+        assert len(gzipped.data) < 100
+        assert "Accept-Encoding" in plain.headers["Vary"]
+        assert plain.headers["ETag"] != gzipped.headers["ETag"]
+        known = {"Accept-Encoding": "gzip", "If-None-Match": gzipped.headers["ETag"]}
+        assert web.get("/bridge/task-progress.looks.js", headers=known).status_code == 304
+
+
 def test_widget_that_was_not_built_says_so(
     web: FlaskClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    monkeypatch.setattr("bridge.relay.http.files", lambda _: tmp_path)
+    monkeypatch.setattr("bridge.relay.widget.files", lambda _: tmp_path)
 
     answer = web.get("/bridge/task-progress.js")
 
