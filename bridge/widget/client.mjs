@@ -31,6 +31,23 @@ const INSTEAD = {
       return { protocol: protocol.slice(0, -1), host: hostname.replace(/[[\\]]/g, ""), port };
     };`,
 
+  "engine.io-client/build/esm/contrib/parseqs.js": `
+    export const encode = (query) => String(new URLSearchParams(query));
+    export const decode = undefined;`,
+  "engine.io-client/build/esm/globals.js": `
+    export const nextTick = queueMicrotask;
+    export const globalThisShim = globalThis;
+    export const defaultBinaryType = "arraybuffer";
+    export const createCookieJar = () => {};`,
+  "engine.io-client/build/esm/util.js": `
+    export const installTimerFunctions = (object) => {
+      object.setTimeoutFn = setTimeout.bind(globalThis);
+      object.clearTimeoutFn = clearTimeout.bind(globalThis);
+    };
+    export const byteLength = (text) => new TextEncoder().encode(text).length;
+    export const randomString = () => Math.random().toString(36).slice(2);
+    export const pick = () => ({});`,
+
   // What we send is JSON. A message that somebody else sends with attachments comes without these.
   "socket.io-parser/build/esm/is-binary.js": `
     export const isBinary = (data) => data instanceof ArrayBuffer;
@@ -38,17 +55,39 @@ const INSTEAD = {
   "socket.io-parser/build/esm/binary.js": `
     export const deconstructPacket = undefined;
     export const reconstructPacket = (packet) => packet;`,
-  "engine.io-parser/build/esm/contrib/base64-arraybuffer.js": "export const decode = () => new ArrayBuffer(0);",
+  "engine.io-parser/build/esm/decodePacket.browser.js": `
+    import { ERROR_PACKET, PACKET_TYPES_REVERSE } from "./commons.js";
+    export const decodePacket = (packet) => {
+      if (typeof packet !== "string") return { type: "message", data: packet };
+      if (packet[0] === "b") return { type: "message", data: new ArrayBuffer(0) };
+      const type = PACKET_TYPES_REVERSE[packet[0]];
+      return type ? { type, data: packet.slice(1) || undefined } : ERROR_PACKET;
+    };`,
   "engine.io-parser/build/esm/encodePacket.browser.js": `
     import { PACKET_TYPES } from "./commons.js";
     export const encodePacket = ({ type, data }, supportsBinary, callback) => callback(PACKET_TYPES[type] + (data || ""));
     export const encodePacketToBinary = undefined;`,
 };
 
-/** What is said otherwise within a module. @type {Record<string, [string, string]>} */
+/** A method of a class, as the library's compiler writes it. @param {string} name */
+const method = (name) => new RegExp(`^ {4}${name}\\(.*\\) \\{\\n( {8}.*\\n|\\n)* {4}\\}\\n`, "m");
+
+/** Of a `Socket`; neither we nor the library call them. */
+const UNCALLED = [
+  "send", "close", "compress", "emitWithAck", "prependAny", "offAny", "listenersAny",
+  "onAnyOutgoing", "prependAnyOutgoing", "offAnyOutgoing", "listenersAnyOutgoing",
+];
+
+/** What is said otherwise within a module. @type {Record<string, [RegExp, string][]>} */
 const CHANGED = {
-  // A connection that breaks within an answer must be an error too, not a poll that never ends.
-  "engine.io-client/build/esm/transports/polling-fetch.js": ["res.text().then(", "return res.text().then("],
+  "engine.io-client/build/esm/transports/polling-fetch.js": [
+    // A connection that breaks within an answer must be an error too, not a poll that never ends.
+    [/res\.text\(\)\.then\(/, "return res.text().then("],
+  ],
+  "engine.io-client/build/esm/transports/websocket.js": [[/const isReactNative =[^;]*;/, "const isReactNative = false;"]],
+  "socket.io-client/build/esm/socket.js": UNCALLED.map((name) => [method(name), ""]),
+  // Else all of the parser would be kept, used or not.
+  "socket.io-client/build/esm/manager.js": [[/const _parser = .*/, ""], [/_parser\./g, "parser."]],
 };
 
 /** @param {string} path @param {object} by @returns {string | undefined} the entry for a module */
@@ -66,10 +105,12 @@ export const smallClient = {
       missing.delete(replaced ?? changed ?? "");
       if (replaced) return { contents: INSTEAD[replaced], resolveDir: dirname(path) };
       if (!changed) return undefined;
-      const [before, after] = CHANGED[changed] ?? ["", ""];
-      const source = await readFile(path, "utf8");
-      if (!source.includes(before)) throw new Error(`${path} no longer says ${before}`);
-      return { contents: source.replace(before, after), resolveDir: dirname(path) };
+      let contents = await readFile(path, "utf8");
+      for (const [before, after] of CHANGED[changed] ?? []) {
+        if (contents.search(before) < 0) throw new Error(`${path} no longer says ${before}`);
+        contents = contents.replace(before, after);
+      }
+      return { contents, resolveDir: dirname(path) };
     });
 
     build.onEnd(() => {

@@ -64,7 +64,7 @@ import { isFinal } from "./job-view.js";
  * @property {string} valueText    the bar's value for a screen reader
  */
 
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("./words.js").BarWords} Words */
 
 /** @type {Map<unknown, Tone>} */
 const TONES = new Map([

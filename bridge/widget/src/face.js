@@ -100,29 +100,14 @@ const build = () => {
   return made;
 };
 
+/** @param {ShadowRoot} root @param {string} names of classes @param {string} [inner] @returns {Record<string, any>} elements by class */
+const places = (root, names, inner = "") =>
+  Object.fromEntries(names.split(" ").map((name) => [name, root.querySelector(`.${name}${inner}`)]));
+
 export class Face {
-  #root;
-  #frame;
-  #icon;
-  #label;
-  #attempt;
-  #figure;
-  #cancel;
-  #cancelWord;
-  #disclose;
-  #bell;
-  #bar;
-  #status;
-  #stage;
-  #message;
-  #brief;
-  #briefText;
-  #hint;
-  #result;
-  #fault;
-  #figures;
-  #details;
-  #spoken;
+  #at;
+  /** Where texts within texts are. */
+  #text;
   #glide = new Glide();
   /** @type {string | null} */
   #said = null;
@@ -136,60 +121,35 @@ export class Face {
   constructor(root, pressed) {
     root.adoptedStyleSheets = [sheet(PALETTE), sheet(CSS)];
     root.append(newTree());
-    this.#root = root;
-    this.#frame = this.#find(".frame");
-    this.#icon = /** @type {SVGSVGElement} */ (root.querySelector(".icon"));
-    this.#label = this.#find(".label span");
-    this.#attempt = this.#find(".attempt");
-    this.#figure = this.#find(".figure");
-    this.#cancel = this.#find(".cancel");
-    this.#cancelWord = this.#find(".cancel .word");
-    this.#disclose = this.#find(".disclose");
-    this.#bell = this.#find(".bell");
-    this.#bar = this.#find(".bar");
-    this.#status = this.#find(".status");
-    this.#stage = this.#find(".stage > span");
-    this.#message = this.#find(".message > span");
-    this.#brief = this.#find(".brief");
-    this.#briefText = this.#find(".brief span");
-    this.#hint = this.#find(".hint > span");
-    this.#result = this.#find(".answer > span");
-    this.#fault = this.#find(".fault");
-    this.#figures = this.#find(".figures");
-    this.#details = this.#find(".details");
-    this.#spoken = this.#find(".spoken");
-    this.#cancel.addEventListener("click", () => {
-      if (!this.#cancel.hasAttribute("aria-disabled")) pressed.cancel();
+    this.#at = places(root, "frame icon attempt disclose bell cancel word figure bar telling status brief fault figures outcome details stages error copy log spoken");
+    this.#text = places(root, "label hint stage message brief answer", " span");
+    this.#at.cancel.addEventListener("click", () => {
+      if (!this.#at.cancel.hasAttribute("aria-disabled")) pressed.cancel();
     });
-    this.#disclose.addEventListener("click", () => pressed.disclose(this.#details.hidden));
-    this.#bell.addEventListener("click", pressed.bell);
-    this.#find(".copy").addEventListener("click", () => this.#copyError());
-    this.#find("slot[name=result]").addEventListener("slotchange", ({ target }) => {
+    this.#at.disclose.addEventListener("click", () => pressed.disclose(this.#at.details.hidden));
+    this.#at.bell.addEventListener("click", pressed.bell);
+    this.#at.copy.addEventListener("click", () => this.#copyError());
+    this.#at.outcome.firstChild.addEventListener("slotchange", (/** @type {Event} */ { target }) => {
       const given = /** @type {HTMLSlotElement} */ (target).assignedNodes().length > 0;
-      this.#find(".outcome").classList.toggle("given", given);
+      this.#at.outcome.classList.toggle("given", given);
     });
-  }
-
-  /** @param {string} selector @returns {HTMLElement} */
-  #find(selector) {
-    return /** @type {HTMLElement} */ (this.#root.querySelector(selector));
   }
 
   /** Where the list of events goes. */
   get log() {
-    return this.#find(".log");
+    return this.#at.log;
   }
 
   /** Another job comes: its first state is no change to be announced. */
   forget() {
     this.#said = null;
     this.#glide.forget();
-    put(this.#spoken, "");
+    put(this.#at.spoken, "");
   }
 
   /**
    * @param {Display} shown
-   * @param {import("./words.js").Words} words
+   * @param {import("./words.js").BarWords} words
    * @param {object} more
    * @param {boolean} more.open   the details are wanted
    * @param {unknown} more.run    what the bar belongs to
@@ -198,89 +158,90 @@ export class Face {
    */
   show(shown, words, { open, run, ended, bell }) {
     this.#showTone(shown);
-    showBar(this.#bar, shown);
+    showBar(this.#at.bar, shown);
     this.#move(shown.part, run, ended);
-    put(this.#label, shown.label);
-    mark(this.#label, "title", shown.label);
-    put(this.#attempt, shown.attempt);
-    put(this.#figure, shown.figure);
+    put(this.#text.label, shown.label);
+    mark(this.#text.label, "title", shown.label);
+    put(this.#at.attempt, shown.attempt);
+    put(this.#at.figure, shown.figure);
     this.#showLine(shown);
     this.#showCancel(shown);
-    this.#bell.hidden = !bell;
-    mark(this.#bell, "aria-label", words.notify);
-    mark(this.#bell, "title", words.notify);
+    this.#at.bell.hidden = !bell;
+    mark(this.#at.bell, "aria-label", words.notify);
+    mark(this.#at.bell, "title", words.notify);
     this.#showDetails(shown, words, open);
     this.#say(shown);
   }
 
   /** @param {Display} shown */
   #showTone({ tone, part }) {
-    this.#icon.classList.toggle("spinning", part === null);
+    this.#at.icon.classList.toggle("spinning", part === null);
     if (tone === this.#tone) return;
     this.#tone = tone;
-    mark(this.#frame, "data-tone", tone);
-    drawIcon(this.#icon, tone);
+    mark(this.#at.frame, "data-tone", tone);
+    drawIcon(this.#at.icon, tone);
   }
 
   /** @param {number | null} part @param {unknown} run @param {boolean} ended */
   #move(part, run, ended) {
     const ms = this.#glide.to(part, run, ended, performance.now());
     if (ms === null) return;
-    this.#bar.style.setProperty("--_glide", `${ms}ms`);
-    this.#bar.style.setProperty("--_part", String(part ?? 0));
+    this.#at.bar.style.setProperty("--_glide", `${ms}ms`);
+    this.#at.bar.style.setProperty("--_part", String(part ?? 0));
   }
 
   /** @param {Display} shown */
   #showLine({ status, stage, message, errorType, errorText, hint, result, fault, figures }) {
     const error = [errorType, errorText].filter(Boolean).join(": ");
-    put(this.#status, fault ? "" : status);
-    put(this.#stage, fault ? "" : stage);
-    put(this.#message, fault ? "" : message);
-    this.#brief.hidden = !error || Boolean(fault);
-    put(this.#briefText, error);
-    put(this.#hint, fault ? "" : hint);
-    put(this.#result, fault ? "" : result);
-    put(this.#fault, fault);
-    put(this.#figures, figures);
-    mark(this.#find(".telling"), "title", fault || [error, message, hint].find(Boolean) || null);
+    put(this.#at.status, fault ? "" : status);
+    put(this.#text.stage, fault ? "" : stage);
+    put(this.#text.message, fault ? "" : message);
+    this.#at.brief.hidden = !error || Boolean(fault);
+    put(this.#text.brief, error);
+    put(this.#text.hint, fault ? "" : hint);
+    put(this.#text.answer, fault ? "" : result);
+    put(this.#at.fault, fault);
+    put(this.#at.figures, figures);
+    mark(this.#at.telling, "title", fault || [error, message, hint].find(Boolean) || null);
   }
 
   /** @param {Display} shown */
   #showCancel({ cancel, cancelable }) {
     // Who has just pressed it must not be thrown back to the top of the page.
-    if (!cancel && this.#cancel.matches(":focus")) this.#frame.focus({ preventScroll: true });
-    this.#cancel.hidden = !cancel;
-    put(this.#cancelWord, cancel);
-    mark(this.#cancel, "title", cancel || null);
-    mark(this.#cancel, "aria-disabled", cancelable ? null : "true");
+    if (!cancel && this.#at.cancel.matches(":focus")) this.#at.frame.focus({ preventScroll: true });
+    this.#at.cancel.hidden = !cancel;
+    put(this.#at.word, cancel);
+    mark(this.#at.cancel, "title", cancel || null);
+    mark(this.#at.cancel, "aria-disabled", cancelable ? null : "true");
   }
 
-  /** @param {Display} shown @param {import("./words.js").Words} words @param {boolean} wanted */
+  /** @param {Display} shown @param {import("./words.js").BarWords} words @param {boolean} wanted */
   #showDetails({ stages, errorType, errorText }, words, wanted) {
     const hasError = Boolean(errorType || errorText);
     const some = hasError || stages.length > 0;
     const open = wanted && some;
-    if (!some && this.#disclose.matches(":focus")) this.#frame.focus({ preventScroll: true });
-    this.#disclose.hidden = !some;
-    mark(this.#disclose, "aria-expanded", String(open));
-    mark(this.#disclose, "aria-label", words.details);
-    this.#details.hidden = !open;
-    this.#find(".error").hidden = !hasError;
-    put(this.#find(".error-type"), errorType);
-    put(this.#find(".error-text"), errorType && errorText ? `: ${errorText}` : errorText);
-    put(this.#find(".copy"), words.copy);
-    if (open) showStages(this.#find(".stages"), stages);
+    if (!some && this.#at.disclose.matches(":focus")) this.#at.frame.focus({ preventScroll: true });
+    this.#at.disclose.hidden = !some;
+    mark(this.#at.disclose, "aria-expanded", String(open));
+    mark(this.#at.disclose, "aria-label", words.details);
+    this.#at.details.hidden = !open;
+    this.#at.error.hidden = !hasError;
+    const [type, text] = this.#at.error.firstChild.children;
+    put(type, errorType);
+    put(text, errorType && errorText ? `: ${errorText}` : errorText);
+    put(this.#at.copy, words.copy);
+    if (open) showStages(this.#at.stages, stages);
   }
 
   async #copyError() {
-    const text = this.#find(".error p").textContent ?? "";
+    const text = this.#at.error.firstChild.textContent ?? "";
     await navigator.clipboard?.writeText(text).catch(() => {});
   }
 
   /** Only a change of state is worth interrupting a reader. @param {Display} shown */
   #say({ label, status, errorType, errorText, fault }) {
     const said = `${label}: ${[status, errorType, errorText, fault].filter(Boolean).join(", ")}`;
-    if (this.#said !== null && this.#said !== said) put(this.#spoken, said);
+    if (this.#said !== null && this.#said !== said) put(this.#at.spoken, said);
     this.#said = said;
   }
 }

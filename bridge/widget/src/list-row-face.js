@@ -8,7 +8,7 @@
 /** @typedef {import("./display.js").Display} Display */
 /** @typedef {import("./display.js").Tone} Tone */
 /** @typedef {import("./task-progress.js").Looks} Looks */
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("./words.js").ListWords} Words */
 
 /** Deeper than this is not moved in any further: a long chain would leave no room for its words. */
 const DEEPEST = 6;

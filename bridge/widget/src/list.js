@@ -8,6 +8,7 @@ import { CSS } from "./list.css.js";
 import { ListWatch } from "./list-watch.js";
 import { GROUPS, matching, overall, rowsOf } from "./list-rows.js";
 import { RowFace } from "./list-row-face.js";
+import { LIST_WORDS } from "./list-words.js";
 import { languageOf } from "./page-language.js";
 
 export { ListWatch };
@@ -121,9 +122,10 @@ export class List {
     return this.#host.getAttribute(name) ?? undefined;
   }
 
+  /** @returns {import("./words.js").ListWords} */
   get #words() {
     const page = /** @type {any} */ (customElements.get("task-progress"));
-    return this.#looks.wordsOf(languageOf(this.#host), page?.languages ?? {}, page?.words, this.#host.words);
+    return { ...LIST_WORDS, ...this.#looks.wordsOf(languageOf(this.#host), page?.languages ?? {}, page?.words, this.#host.words) };
   }
 
   #newWatch() {
@@ -249,7 +251,7 @@ export class List {
     this.#say(words);
   }
 
-  /** @param {import("./words.js").Words} words */
+  /** @param {import("./words.js").ListWords} words */
   #drawHeader(words) {
     const { put, mark, number, percent, showBar } = this.#looks;
     const { heading, summary, figure, bar, find, controls, scroller, list } = /** @type {any} */ (this.#at);
@@ -282,7 +284,7 @@ export class List {
     this.#drawChips(words, locale);
   }
 
-  /** @param {import("./words.js").Words} words @param {string | undefined} locale */
+  /** @param {import("./words.js").ListWords} words @param {string | undefined} locale */
   #drawChips(words, locale) {
     const { make, mark, put, newIcon, drawIcon, number } = this.#looks;
     const { chips } = /** @type {any} */ (this.#at);
@@ -317,7 +319,7 @@ export class List {
     return this.#rows.some(({ type }) => type !== "more");
   }
 
-  /** @param {import("./words.js").Words} words */
+  /** @param {import("./words.js").ListWords} words */
   #drawEmpty(words) {
     const { make, newIcon } = this.#looks;
     const { empty, rows } = /** @type {any} */ (this.#at);
@@ -348,7 +350,7 @@ export class List {
     return button;
   }
 
-  /** @param {import("./words.js").Words} words @returns {[string, string, string]} tone, title and hint; no title: there are jobs to show */
+  /** @param {import("./words.js").ListWords} words @returns {[string, string, string]} tone, title and hint; no title: there are jobs to show */
   #emptiness(words) {
     const refusal = this.#watch?.refusal ?? this.#fault;
     if (refusal) {
@@ -363,7 +365,7 @@ export class List {
     return ["idle", words.noJobs, ""];
   }
 
-  /** @param {import("./words.js").Words} words */
+  /** @param {import("./words.js").ListWords} words */
   #drawRows(words) {
     const { scroller, rows } = /** @type {any} */ (this.#at);
     const height = this.#rowHeight;
@@ -420,7 +422,7 @@ export class List {
     return row.nextElementSibling;
   }
 
-  /** @param {Row} row @param {import("./words.js").Words} words */
+  /** @param {Row} row @param {import("./words.js").ListWords} words */
   #situation(row, words) {
     const state = this.states.get(row.key) ?? null;
     const locale = languageOf(this.#host);
@@ -455,7 +457,7 @@ export class List {
     this.#drawSoon();
   }
 
-  /** An end or a failure is worth interrupting a reader, not every percent. @param {import("./words.js").Words} words */
+  /** An end or a failure is worth interrupting a reader, not every percent. @param {import("./words.js").ListWords} words */
   #say(words) {
     const { counts, total, ended } = this.summary;
     const failed = counts.failed ? words.countOf(String(counts.failed), words.groups.failed) : "";

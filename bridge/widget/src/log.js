@@ -6,11 +6,12 @@
 
 import { CSS } from "./log.css.js";
 import { Lines, lineOf, pasted } from "./log-lines.js";
+import { LOG_WORDS } from "./log-words.js";
 
 /** @typedef {import("./log-lines.js").Line} Line */
 /** @typedef {import("./log-lines.js").NamedEvent} NamedEvent */
 /** @typedef {import("./task-progress.js").Looks} Looks */
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("./words.js").BarWords & import("./words.js").SomeWords} Words */
 
 const LINE_PX = 24;
 const BEYOND = 8;
@@ -78,14 +79,15 @@ export class Log {
     this.#drawSoon();
   }
 
-  /** Some are lost. @param {string} text that says so */
-  gap(text) {
-    this.#lines.add({ at: NaN, name: "…", text, kind: "gap" });
+  /** Some are lost. @param {Words} given */
+  gap(given) {
+    this.#lines.add({ at: NaN, name: "…", text: given.gap ?? LOG_WORDS.gap, kind: "gap" });
     this.#drawSoon();
   }
 
-  /** @param {Words} words @param {string | undefined} locale */
-  draw(words, locale) {
+  /** @param {Words} given @param {string | undefined} locale */
+  draw(given, locale) {
+    const words = { ...LOG_WORDS, ...given };
     const { put, mark, number } = this.#looks;
     const lines = this.#lines.kept;
     put(this.#title, words.events);

@@ -8,7 +8,7 @@
 
 export const PALETTE = `
 :host {
-  --_background: var(--task-progress-background, light-dark(#ffffff, #16191d));
+  --_background: var(--task-progress-background, light-dark(#fff, #16191d));
   --_border: var(--task-progress-border, light-dark(#dde1e6, #31363d));
   --_text: var(--task-progress-text, light-dark(#191c20, #eceef1));
   --_muted: var(--task-progress-muted, light-dark(#59616b, #a2abb6));

@@ -402,7 +402,7 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
 
   /** @param {CustomEvent} event */
   #write({ type, detail }) {
-    if (type === "gap") this.#log?.gap(this.#sentences().gap);
+    if (type === "gap") this.#log?.gap(this.#sentences());
     else this.#log?.add(detail);
   }
 
@@ -415,7 +415,6 @@ export class TaskProgress extends (globalThis.HTMLElement ?? class {}) {
     this.#showSoon();
   }
 
-  /** @returns {import("./words.js").Words} */
   #sentences() {
     return /** @type {Looks} */ (looks).wordsOf(languageOf(this), TaskProgress.languages, TaskProgress.words, this.#words);
   }

@@ -1,5 +1,5 @@
 /**
- * Every sentence that the elements say, in English.
+ * What a bar says, in English; `list-words` and `log-words` are what lists and logs say beside it.
  *
  * @module
  */
@@ -43,30 +43,7 @@ export const WORDS = Object.freeze({
   nextTryNow: "Next try any moment",
   details: "Details",
   copy: "Copy",
-  copied: "Copied",
-  events: "Events",
-  noEvents: "No events yet",
-  gap: "Events are missing here: they are no longer kept.",
   notify: "Tell me when it has ended",
-  jobs: "Jobs",
-  noJobs: "No jobs yet",
-  noMatch: "No job matches",
-  loading: "Loading…",
-  find: "Find a job",
-  clear: "Show all",
-  older: "Show older jobs",
-  groups: Object.freeze({
-    running: "Running",
-    retrying: "Trying again",
-    lost: "Worker lost",
-    waiting: "Waiting",
-    failed: "Failed",
-    done: "Done",
-    cancelled: "Cancelled",
-  }),
-  countOf: (/** @type {string} */ count, /** @type {string} */ group) => `${count} ${group.toLowerCase()}`,
-  endedOf: (/** @type {string} */ ended, /** @type {string} */ total) => `${ended} of ${total} ended`,
-  below: (/** @type {string} */ count) => `${count} below`,
   cancel: "Cancel",
   cancelling: "Cancelling…",
   cancelFailed: (/** @type {string} */ why) => `Not cancelled: ${why}`,
@@ -76,14 +53,23 @@ export const WORDS = Object.freeze({
   cancelUnavailable: "the server did not answer.",
 });
 
-/** @typedef {{[Name in keyof typeof WORDS]: (typeof WORDS)[Name] extends string ? string : (typeof WORDS)[Name] extends Function ? (typeof WORDS)[Name] : Record<keyof (typeof WORDS)[Name], string>}} Words */
+/**
+ * Texts by name, as those of another language must be.
+ *
+ * @template Texts
+ * @typedef {{[Name in keyof Texts]: Texts[Name] extends string ? string : Texts[Name] extends Function ? Texts[Name] : Record<keyof Texts[Name], string>}} Said
+ */
+
+/** @typedef {Said<typeof WORDS>} BarWords */
+/** @typedef {Said<typeof WORDS & typeof import("./list-words.js").LIST_WORDS>} ListWords */
+/** All of them. @typedef {ListWords & Said<typeof import("./log-words.js").LOG_WORDS>} Words */
 /** @typedef {Partial<Words>} SomeWords */
 
 /**
  * @param {string} language
  * @param {Readonly<Record<string, SomeWords>>} languages  by language: "de-AT" takes those of "de", where it has none
  * @param {...(SomeWords | undefined)} own  the later ones win
- * @returns {Words}
+ * @returns {BarWords & SomeWords}
  */
 export const wordsOf = (language, languages, ...own) => {
   const known = [language, language.split("-")[0] ?? ""].find((name) => Object.hasOwn(languages, name));

@@ -92,7 +92,7 @@ export interface ListWatch extends EventTarget {
 /** Watches all jobs of a user or of a workflow, or several at once. */
 export function watchList(options: ListOptions): Promise<ListWatch>;
 
-/** Sentences of the elements, where they are not to be the English ones. `src/words.js` names them all. */
+/** Sentences of the elements, where they are not to be the English ones. `words`, `list-words` and `log-words` of `src` name them all. */
 export type SomeWords = { [name: string]: string | Readonly<Record<string, string>> | ((...given: any[]) => string) };
 
 export type Size = "card" | "bar" | "row" | "ring";

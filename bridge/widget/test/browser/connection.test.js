@@ -102,6 +102,26 @@ describe("the connection", { skip: missing }, () => {
     await shows(page, "a", "75%");
   });
 
+  it("is by the page's own client in the build without one, which draws as soon as its looks are there", async () => {
+    const client = new URL("../../node_modules/socket.io-client/dist/socket.io.esm.min.js", import.meta.url);
+    on.server.page("/client.js", client);
+    on.server.page("/peer", `<!doctype html><title>Test</title>
+      <script type="importmap">{"imports": {"socket.io-client": "/client.js"}}</script>
+      <script type="module" src="/bridge/task-progress.peer.js"></script>
+      ${element("a").replace("><", "><span>drawn by the server</span><")}`);
+    on.server.state("a", { current: 1, total: 4 });
+    const { page } = await on.visit("");
+    let held;
+    await page.route("**/task-progress.looks.js", (route) => (held = route));
+    await page.goto(`${on.server.url}/peer`);
+    await until(() => held && on.server.members("a"), "it watches, and asks for its looks");
+    const words = page.locator("task-progress > span");
+    assert.equal(await words.isVisible(), true);
+    await held.continue();
+    await shows(page, "a", "25%");
+    assert.equal(await words.isVisible(), false);
+  });
+
   for (const options of [{}, POLLING]) {
     it(`lives on where somebody else sends bytes (${options.transports ?? "websocket"})`, async () => {
       await servedBy(options);

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { gzipSync } from "node:zlib";
 import { until } from "../contract-server.js";
 import { assertAccessible, bar, button, element, host, it, missing, picture, serve, shows, spoken, stage, text } from "./page.js";
 import { STATES, elements, prepare } from "./states.js";
@@ -51,6 +52,20 @@ describe("each state", { skip: missing }, () => {
     on.server = await serve(port);
   });
 
+  it("is drawn by one file of less than 25 kB gzipped, in each size, with its details", async () => {
+    prepare(on.server);
+    const { page } = await on.visit(["card", "bar", "row", "ring"].map((size) => elements(size)).join(""));
+    const loaded = [];
+    page.on("response", (response) => response.url().includes("/bridge/") && loaded.push(response));
+    await page.reload();
+    await page.evaluate(() => document.querySelectorAll("task-progress").forEach((each) => (each.open = true)));
+    await page.waitForFunction(() =>
+      [...document.querySelectorAll("task-progress")].every(({ shadowRoot }) => ["", "Connecting…", undefined].indexOf(shadowRoot.querySelector(".status")?.textContent) < 0),
+    );
+    assert.deepEqual(loaded.map((response) => new URL(response.url()).pathname), ["/bridge/task-progress.js"]);
+    assert.ok(gzipSync(await loaded[0].body(), { level: 9 }).length < 25_000);
+  });
+
   it("leaves in sight what the page put into it until it has something to show", async () => {
     on.server.state("a", { state: "PROGRESS", current: 1, total: 4 });
     const { page } = await on.visit(element("a").replace("><", "><span>drawn by the server</span><"));
@@ -58,10 +73,9 @@ describe("each state", { skip: missing }, () => {
     const words = page.locator("task-progress > span");
     assert.equal(await words.isVisible(), false);
     let held;
-    await page.route("**/task-progress.looks.js", (route) => (held = route));
-    await page.reload();
-    await until(() => held, "the looks are asked for");
-    await page.waitForFunction(() => customElements.get("task-progress"));
+    await page.route("**/task-progress.js", (route) => (held = route));
+    await page.reload({ waitUntil: "commit" });
+    await until(() => held, "the widget is asked for");
     assert.equal(await words.isVisible(), true);
     await held.continue();
     await shows(page, "a", "25%");
