@@ -116,7 +116,7 @@ describe("the connection", { skip: missing }, () => {
     await page.goto(`${on.server.url}/peer`);
     await until(() => held && on.server.members("a"), "it watches, and asks for its looks");
     const words = page.locator("task-progress > span");
-    assert.equal(await words.isVisible(), true);
+    await words.waitFor({ state: "visible" });
     await held.continue();
     await shows(page, "a", "25%");
     assert.equal(await words.isVisible(), false);

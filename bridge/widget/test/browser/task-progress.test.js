@@ -75,8 +75,8 @@ describe("each state", { skip: missing }, () => {
     let held;
     await page.route("**/task-progress.js", (route) => (held = route));
     await page.reload({ waitUntil: "commit" });
+    await words.waitFor({ state: "visible" });
     await until(() => held, "the widget is asked for");
-    assert.equal(await words.isVisible(), true);
     await held.continue();
     await shows(page, "a", "25%");
     assert.equal(await words.isVisible(), false);
