@@ -14,6 +14,7 @@ from celery import current_task
 from celery.exceptions import Ignore
 from celery.local import Proxy
 
+import bridge.sender.followers  # noqa: F401 - hears Celery's signals
 from bridge.errors import DecoratorError, JobCancelled
 from bridge.records import REVOKED
 from bridge.sender.events import events_of

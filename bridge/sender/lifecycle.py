@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import weakref
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any, Final
 
@@ -63,7 +64,8 @@ def pending_record(
     return record
 
 
-def _open(task: Any) -> Progress | None:
+def open_of(task: Any) -> Progress | None:
+    """Return the open progress of the run that a task's request is about."""
     found = getattr(getattr(task, "request", None), OPEN, None)
     return found if isinstance(found, Progress) else None
 
@@ -81,7 +83,7 @@ def _queued(sender: str | None = None, headers: Any = None, **_: Any) -> None:
     if bridged or user is not None:
         headers[HEADER] = {"queued_at": queued_at} | ({} if user is None else {"user": user})
     job = headers.get("id")
-    if not bridged or not isinstance(job, str) or not _sound(job) or known.get("job") == job:
+    if not bridged or not isinstance(job, str) or not is_sound(job) or known.get("job") == job:
         return
     record = pending_record(
         job, sender, user=user, root=headers.get("root_id"), parent=headers.get("parent_id")
@@ -105,14 +107,14 @@ def _got(sender: Any = None, request: Any = None, **_: Any) -> None:
 
 @signals.task_success.connect(weak=False)
 def _succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
-    progress = _open(sender)
+    progress = open_of(sender)
     if progress is not None:
         progress.finish(SUCCESS, result=result)
 
 
 @signals.task_retry.connect(weak=False)
 def _retried(sender: Any = None, request: Any = None, reason: Any = None, **_: Any) -> None:
-    progress = _open(sender)
+    progress = open_of(sender)
     if progress is not None:
         settle_retry(progress, reason)
     elif is_bridged(sender) and request is not None:
@@ -144,7 +146,7 @@ def _failed(
     sender: Any = None, task_id: str | None = None, exception: Any = None, **_: Any
 ) -> None:
     """A task failed: in its own process, or, told by the parent, because that process died."""
-    progress = _open(sender)
+    progress = open_of(sender)
     if progress is not None:
         progress.finish(FAILURE, error=exception)
     elif is_bridged(sender):
@@ -161,7 +163,7 @@ def _revoked(sender: Any = None, request: Any = None, **_: Any) -> None:
 @signals.task_postrun.connect(weak=False)
 def _ran(sender: Any = None, state: str | None = None, retval: Any = None, **_: Any) -> None:
     """A run is over: whatever no other signal told is decided now."""
-    progress = _open(sender)
+    progress = open_of(sender)
     if progress is None:
         return
     _look_after_end(progress, sender, state, retval)
@@ -218,7 +220,7 @@ def _settle_ignored(progress: Progress, task: Any, outcome: Ignore) -> None:
 
 def amend(task: Any, job: Any, state: str, *, error: Any = None, request: Any = None) -> None:
     """Have the outbox end a job that doesn't run in this process; returns at once."""
-    if not _sound(job):
+    if not is_sound(job):
         return
     run = _run_of(task, job, request)
     blank = blank_record(job, task.name)
@@ -226,39 +228,48 @@ def amend(task: Any, job: Any, state: str, *, error: Any = None, request: Any = 
         "attempt": run.attempt, "root": run.root, "parent": run.parent, "user": run.user,
         "queued_at": run.queued_at, "queue": run.queue,
     }  # fmt: skip
-    now = round(time.time(), 3)
-
-    def end(record: dict[str, Any]) -> None:
-        reason = describe_error(error) if isinstance(error, BaseException) else None
-        record |= {
-            "state": state, "error": reason, "ended_at": now, "updated_at": now, "next_at": None,
-            "stage": None, "eta": None, "lost_at": None,
-        }  # fmt: skip
-
     outbox = outbox_of(settings_of(task.app))
-    outbox.put(job, AmendedSource(blank, run.run_id, end))
+    outbox.put(job, AmendedSource(blank, run.run_id, ending(state, error)))
     if outbox.mirror is not None and state in FINAL:
         # Celery has stored this, or is about to, while the process of the run may live and write.
         value = TaskRevokedError("terminated") if state == REVOKED else error
         outbox.mirror.look_after(Pen(job, run.run_id, request), value, state)
 
 
+def ending(state: str, error: object = None) -> Callable[[dict[str, Any]], None]:
+    """Return what ends a job that doesn't run here: a change of its record."""
+    now = round(time.time(), 3)
+    reason = describe_error(error) if isinstance(error, BaseException) else None
+
+    def end(record: dict[str, Any]) -> None:
+        record |= {
+            "state": state, "error": reason, "ended_at": now, "updated_at": now, "next_at": None,
+            "stage": None, "eta": None, "lost_at": None,
+        }  # fmt: skip
+
+    return end
+
+
 def _run_of(task: Any, job: str, request: Any) -> Run:
-    """Read the request: given, or pushed for us by Celery, or found by its id."""
+    context = context_of(task, job, request)
+    return Run(job=job, task=task.name) if context is None else Run.of_request(task, context)
+
+
+def context_of(task: Any, job: str, request: Any = None) -> Any:
+    """Find a job's request: given, or pushed for us by Celery, or by its id; None: unknown."""
     context = task.request if request is None else request
-    if context.id != job:
-        from celery.worker.state import reserved_requests
+    if context.id == job:
+        return context
+    from celery.worker.state import reserved_requests
 
-        # Of several deliveries of the job the one that failed is no longer reserved.
-        found = [each for each in list(_received) if each.id == job]
-        found.sort(key=lambda each: each in reserved_requests)
-        if not found:
-            return Run(job=job, task=task.name)
-        context = found[0]._context
-    return Run.of_request(task, context)
+    # Of several deliveries of the job the one that failed is no longer reserved.
+    found = [each for each in list(_received) if each.id == job]
+    found.sort(key=lambda each: each in reserved_requests)
+    return found[0]._context if found else None
 
 
-def _sound(job: object) -> bool:
+def is_sound(job: object) -> bool:
+    """Whether a task's id can be a job's."""
     try:
         check_job_id(job)
     except InvalidId:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,10 +13,9 @@ from celery.canvas import Signature
 from bridge.records import FAILURE
 from bridge.rooms import check_job_id, check_user_id
 from bridge.sender.lane import AmendedSource, FixedSource
-from bridge.sender.lifecycle import pending_record
+from bridge.sender.lifecycle import ending, pending_record
 from bridge.sender.outbox import Outbox
 from bridge.sender.process import outbox_of, settings_for, settings_of
-from bridge.sender.progress import describe_error
 from bridge.sender.run import HEADER
 from bridge.sender.workflow import end_of, is_workflow, with_header, with_id
 from bridge.settings import Settings
@@ -99,7 +97,7 @@ def submit(
     except Exception as error:
         if name is not None:
             # No run's word: where it ran, eagerly, that has said itself how it ended.
-            outbox.put(job, AmendedSource(record, "", _not_sent(error)))
+            outbox.put(job, AmendedSource(record, "", ending(FAILURE, error)))
         raise
     return Job(job, token)
 
@@ -111,17 +109,6 @@ def _announce(outbox: Outbox, record: dict[str, Any], sid: str | None, namespace
     if sid is not None:
         outbox.call(lambda sink: sink.join(sid, namespace, job))
     outbox.wait_acknowledged(lane, PENDING_WAIT_SECONDS)
-
-
-def _not_sent(error: Exception) -> Callable[[dict[str, Any]], None]:
-    """Make a queued job that never got to the broker a failed one."""
-    described = describe_error(error)
-
-    def amend(record: dict[str, Any]) -> None:
-        now = round(time.time(), 3)
-        record |= {"state": FAILURE, "error": described, "ended_at": now, "updated_at": now}
-
-    return amend
 
 
 def _name_of(task: Any) -> str | None:

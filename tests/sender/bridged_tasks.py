@@ -222,3 +222,36 @@ def bad_events(*, progress: Progress) -> list[str]:
             raised.append(type(error).__name__)
     progress.emit("raised", raised)
     return raised
+
+
+@app.task(acks_late=True, reject_on_worker_lost=True)
+@push_progress(result=True)
+def late(*, progress: Progress) -> int:
+    progress.update(1, total=1)
+    return os.getpid()
+
+
+@app.task
+@push_progress
+def spawns_failure() -> None:
+    fail.delay("alone")
+
+
+@app.task
+def plain_failure() -> None:
+    raise KeyError("plain")
+
+
+@app.task
+@push_progress(result=True)
+def told_by_id(failed: str, *, progress: Progress) -> str:
+    """An errback as Celery had them first: sent, with the id of the task that failed."""
+    return failed
+
+
+@app.task
+@push_progress
+def told_in_place(request: Any, error: Exception, traceback: Any, *, progress: Progress) -> None:
+    """An errback that Celery calls where the task failed."""
+    progress.update(1)
+    Path(error.args[0]).write_text(str(request.id))
