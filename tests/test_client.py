@@ -362,7 +362,7 @@ def test_watch_resumes_on_a_node_that_comes_back(own_redis: RedisServer) -> None
         wait_until(lambda: worker.state("job", current=2).receivers)
         worker.event("job", data=3)
         worker.state("job", "SUCCESS")
-        following.join(15)
+        following.join(60)
 
     assert not following.is_alive()
     assert [change.event["data"] for change in seen if isinstance(change, EventChange)] == [1, 2, 3]

@@ -1,17 +1,21 @@
 """A supervised whole for tests: `python demo_program.py FOLDER LOG PART [PART...]`.
 
 A part is ``name=python code``. Each prints READY when it does its work. All pids end up in LOG.
+With PATIENT set, only a second signal ends what is stubborn.
 """
 
 import sys
 from pathlib import Path
 
+from bridge.cli import demo_supervisor
 from bridge.cli.demo_supervisor import Part, PartFailed, Stopped, Supervisor
 
 
 def main(folder: Path, log: Path, *parts: str) -> int:
     import os
 
+    if os.environ.get("PATIENT"):
+        demo_supervisor.STOP_SECONDS = 600
     with Supervisor(sys.stdout, folder) as supervisor:
         try:
             for text in parts:

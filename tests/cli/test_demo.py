@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -306,6 +305,4 @@ def test_where_there_is_no_checkout_it_says_how_to_get_one(
 
 
 def test_it_does_not_hang_on_its_standard_input(demo: Callable[..., Demo]) -> None:
-    begin = time.monotonic()
     demo().url()
-    assert time.monotonic() - begin < 30

@@ -37,7 +37,7 @@ def table(results: list[dict[str, Any]]) -> str:
 
 def _recovery(found: list[dict[str, Any]]) -> str:
     if not found:
-        return "not run"
+        return ""
     if not all(line["kept"] for line in found):
         return "**a promise was broken**"
     return f"{max(line['recovery'] for line in found):.1f} s"
@@ -48,11 +48,10 @@ def main() -> None:
     results, document = map(Path, sys.argv[1:])
     lines = [json.loads(text) for text in results.read_text().splitlines()]
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    forms = {line["server"]: "long" if line["long"] else "short" for line in lines}
-    told = " and ".join(f"in its {form} form on {server}" for server, form in forms.items())
+    forms = " and ".join(sorted({"long" if line["long"] else "short" for line in lines}))
     written = (
-        f"{BEGIN}\n\n`make faults`, {datetime.now(timezone.utc):%Y-%m-%d}, each cell {told}; "
-        f"{versions}.\n\n{table(lines)}\n\n{END}"
+        f"{BEGIN}\n\n`make faults`, {datetime.now(timezone.utc):%Y-%m-%d}, one run, {len(lines)} "
+        f"cells in their {forms} form; {versions}.\n\n{table(lines)}\n\n{END}"
     )
     text = document.read_text()
     before, rest = text.split(BEGIN)

@@ -451,4 +451,4 @@ def test_malformed_messages_on_the_queue_are_dropped(
     worker.state(job, current=1)
     client.wait(1)
     assert len(client.received) == 1
-    assert sum("malformed" in line for line in node.log) == 1
+    wait_until(lambda: sum("malformed" in line for line in node.log) == 1)
