@@ -14,6 +14,7 @@ from bridge.errors import BadRequest, Refused
 from bridge.relay.answers import JobList
 from web.catalog import JobKind
 from web.identity import visitor_or_none
+from web.order import CHOICES, COLUMNS, Order
 from web.refusals import NO_STORE, refused_page
 from web.sound import sound
 from web.summaries import GROUPS, Filter, Line, brief, counted, task_title
@@ -37,13 +38,17 @@ def page() -> ResponseReturnValue:
         return refused_page(error)
     now = time.time()
     wanted = Filter.of(request.args)
+    order = Order.of(request.args)
     line_of = line_maker(now)
     lines = [line_of(record) for record in listed.snapshots]
-    shown = [line for line in lines if wanted.lets_through(line)]
+    shown = order.put([line for line in lines if wanted.lets_through(line)])
     return render_template(
         "jobs.html",
         groups=GROUPS,
         wanted=wanted,
+        order=order,
+        columns=COLUMNS,
+        orders=CHOICES,
         lines=shown[:DRAWN],
         total=len(shown),
         everything=len(lines),

@@ -92,10 +92,14 @@ class Line:
         return self.record["state"] not in FINAL
 
     @property
+    def part(self) -> float | None:
+        """How far it is, 0 to 1; None where nobody knows."""
+        return figures.part_of(self.record["current"], self.record["total"])
+
+    @property
     def percent(self) -> int | None:
-        """How far it is, 0 to 100; None where nobody knows."""
-        part = figures.part_of(self.record["current"], self.record["total"])
-        return None if part is None else int(part * 100 + 1e-9)
+        """The same of a hundred, rounded down."""
+        return None if self.part is None else int(self.part * 100 + 1e-9)
 
     @property
     def amount(self) -> str:

@@ -12,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from web.job_page import facts
+from web.order import CHOICES, COLUMNS, Order
 from web.sound import sound
 from web.summaries import GROUPS, KEYS, Line, task_title
 from web.throughput import MINUTES, Throughput
@@ -84,6 +85,46 @@ def test_the_search_is_in_the_address(ann: FlaskClient, known: Any) -> None:
         assert jobs_on(html) == jobs, query
         assert "<script>" not in html
         assert ("Nothing matches." in html.split('none-found" hidden')[0]) or jobs
+
+
+def test_the_order_is_in_the_address(ann: FlaskClient, known: Any) -> None:
+    now = time.time()
+    for job, more in {
+        "old": {"current": 9, "total": 10, "rate": 2.0, "worker": "b@host", "queued_at": now - 60},
+        "slow": {"current": 1, "total": 10, "rate": 1.5, "worker": "a@host", "attempt": 2},
+        "ended": {"state": "SUCCESS", "rate": 99.0, "task": "tasks.archive", "run": 1},
+        "queued": {"state": "PENDING", "run": 0, "worker": None},
+    }.items():  # fmt: skip
+        known.add(job, more.pop("state", "PROGRESS"), user="ann", **more)
+    usual = ["queued", "ended", "slow", "old"]
+    for sort, jobs in {
+        "": usual, "age": usual, "-age": usual[::-1], "nonsense": usual, "--rate": usual,
+        "-rate": ["old", "slow"], "rate": ["slow", "old"],
+        "-progress": ["old", "slow"], "progress": ["slow", "old"],
+        "job": ["ended"], "-job": ["queued", "slow", "old", "ended"],
+        "worker": ["slow", "old"], "-worker": ["old", "slow"],
+        "-tries": ["slow", "ended", "old"], "state": ["slow", "old", "queued", "ended"],
+        "-state": ["ended", "queued", "slow", "old"],
+    }.items():  # fmt: skip
+        html = ann.get("/jobs", query_string={"sort": sort}).text
+        # Who has nothing of the kind comes last, the newest first, as do those that are alike.
+        assert jobs_on(html) == jobs + [job for job in usual if job not in jobs], sort
+        (way,) = re.findall(r'aria-sort="(\w+)"', html)
+        assert way == (
+            "descending" if sort in dict(CHOICES) and sort.startswith("-") else "ascending"
+        )
+        assert (
+            len(jobs_on(ann.get("/jobs", query_string={"sort": sort, "state": "done"}).text)) == 1
+        )
+
+
+def test_a_columns_title_leads_to_its_order_and_back() -> None:
+    assert [Order().by(column).name for column, _ in COLUMNS] == [
+        "state", "job", "-progress", "worker", "-rate", "-tries", "-age",
+    ]  # fmt: skip
+    for name, words in CHOICES:
+        order = Order.of({"sort": name})
+        assert (order.name, order.by(order.column).by(order.column)) == (name, order), words
 
 
 def test_pages_of_the_list(ann: FlaskClient, known: Any) -> None:

@@ -104,6 +104,38 @@ def test_search_and_filter_are_in_the_address(bob: Page, crowd: list[str]) -> No
     expect(bob.locator("#q")).to_be_focused()
 
 
+def test_the_order_is_in_the_address_and_chosen_by_keyboard(bob: Page, crowd: list[str]) -> None:
+    age = bob.locator(".titles [data-column=age]")
+    expect(bob.locator(".titles [aria-sort]")).to_have_text("Age")
+    age.focus()
+    bob.keyboard.press("Enter")
+    expect(bob).to_have_url(re.compile(r"/jobs\?sort=-age$"))
+    wait_until(lambda: shown(bob)[:3] == crowd[:3], what="the oldest first")
+    expect(bob.locator("[aria-sort=descending]")).to_have_text("Age")
+    expect(age).to_be_focused()
+    bob.click(".titles [data-column=state]")
+    wait_until(lambda: groups(bob) == {"waiting"}, what="those that wait before those that ended")
+    bob.click("#chips [data-group=done]")
+    bob.click(".titles [data-column=job]")
+    expect(bob).to_have_url(re.compile(r"/jobs\?state=done&sort=job$"))
+    wait_until(lambda: titles(bob) == sorted(titles(bob)), what="from A to Z")
+    first = shown(bob)[:20]
+    bob.reload()
+    wait_until(lambda: shown(bob)[:20] == first, what="the same after a reload")
+    bob.go_back()
+    wait_until(lambda: titles(bob) != sorted(titles(bob)), what="back to the order before")
+    # A phone has no titles of columns.
+    bob.set_viewport_size({"width": 320, "height": 700})
+    expect(age).to_be_hidden()
+    bob.get_by_label("Order").select_option("Names from Z to A")
+    expect(bob).to_have_url(re.compile(r"sort=-job$"))
+    wait_until(lambda: titles(bob) == sorted(titles(bob), reverse=True), what="from Z to A")
+
+
+def titles(page: Page) -> list[str]:
+    return page.locator("#rows .title").all_inner_texts()
+
+
 def groups(page: Page) -> set[str]:
     found = page.evaluate("[...document.querySelectorAll('#rows .line')].map(e => e.dataset.group)")
     return set(found)

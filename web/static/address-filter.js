@@ -1,4 +1,6 @@
-/** The filter of the job list, kept in the page's address: it can be shared, and "back" works. */
+/** The filter of the job list and its order, kept in the page's address: it can be shared, and "back" works. */
+
+import { nameOf, orderOf } from "./order.js";
 
 export class AddressFilter extends EventTarget {
   constructor() {
@@ -14,6 +16,7 @@ export class AddressFilter extends EventTarget {
     const query = new URLSearchParams(location.search);
     this.query = query.get("q")?.trim() ?? "";
     this.group = query.get("state") ?? "";
+    this.order = orderOf(query.get("sort") ?? "");
   }
 
   /** Typing replaces the address, choosing adds one to the history. */
@@ -27,6 +30,12 @@ export class AddressFilter extends EventTarget {
     this.#write("pushState");
   }
 
+  /** @param {string} name of an order */
+  sort(name) {
+    this.order = orderOf(name);
+    this.#write("pushState");
+  }
+
   clear() {
     this.query = this.group = "";
     this.#write("pushState");
@@ -34,15 +43,13 @@ export class AddressFilter extends EventTarget {
 
   /** @param {"replaceState" | "pushState"} how */
   #write(how) {
-    history[how](null, "", this.address(this.group));
+    history[how](null, "", this.address());
     this.dispatchEvent(new Event("change"));
   }
 
-  /** The address of a group with the words as they are. */
-  address(group) {
-    const query = new URLSearchParams();
-    if (this.query) query.set("q", this.query);
-    if (group) query.set("state", group);
+  /** The address of this list, or of one that differs in its group or its order. */
+  address({ group = this.group, sort = nameOf(this.order) } = {}) {
+    const query = new URLSearchParams(Object.entries({ q: this.query, state: group, sort }).filter(([, value]) => value));
     return query.size ? `${location.pathname}?${query}` : location.pathname;
   }
 }

@@ -4,6 +4,7 @@ import { AddressFilter } from "./address-filter.js";
 import { age, amount, counts, partOf, percent, plain, rate, text } from "./figures.js";
 import { JobFeed } from "./job-feed.js";
 import { groupOf, isOpen, JobLines, noteOf } from "./job-lines.js";
+import { inOrder, nameOf, orderBy } from "./order.js";
 import { drawThroughput } from "./throughput.js";
 import { WindowRows } from "./window-rows.js";
 
@@ -72,14 +73,15 @@ const show = () => {
   frame = 0;
   if (!lines.size && !complete) return;
   const { shown, counts: groups, found } = lines.matching(filter);
-  rows.show(shown);
+  rows.show(inOrder(shown, filter.order, (record) => lines.titleOf(record)));
+  showOrder();
   mark(table, "aria-rowcount", String(complete ? shown.length + 1 : -1));
   for (const chip of document.querySelectorAll("#chips a")) {
     const group = chip.dataset.group;
     const count = group ? (groups[group] ?? 0) : found;
     put(chip, ".count", `${plain(count)}${complete ? "" : "+"}`);
     chip.parentElement.hidden = Boolean(group) && !count && filter.group !== group;
-    chip.href = filter.address(group);
+    chip.href = filter.address({ group });
     if (filter.group === group) chip.setAttribute("aria-current", "true");
     else chip.removeAttribute("aria-current");
   }
@@ -88,6 +90,17 @@ const show = () => {
   document.querySelector(".none-found").hidden = lines.size === 0;
   put(document, "#told", `${plain(shown.length)} jobs shown`);
   drawThroughput($("throughput"), lines.all, Date.now() / 1000);
+};
+
+const showOrder = () => {
+  const { column, falling } = filter.order;
+  for (const link of document.querySelectorAll(".titles a")) {
+    const by = link.dataset.column;
+    link.href = filter.address({ sort: orderBy(filter.order, by) });
+    if (by === column) mark(link.parentElement, "aria-sort", falling ? "descending" : "ascending");
+    else link.parentElement.removeAttribute("aria-sort");
+  }
+  $("sort").value = nameOf(filter.order);
 };
 
 const showSoon = () => {
@@ -119,13 +132,19 @@ feed.addEventListener("line", ({ detail: online }) => {
 
 $("filter").addEventListener("submit", (event) => event.preventDefault());
 $("q").addEventListener("input", () => filter.search($("q").value));
-for (const chip of document.querySelectorAll("#chips a")) {
-  chip.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
-    event.preventDefault();
-    filter.choose(chip.dataset.group);
-  });
-}
+/** Links whose page is this one; a new tab or window is the browser's. */
+const follow = (selector, go) => {
+  for (const link of document.querySelectorAll(selector)) {
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+      event.preventDefault();
+      go(link.dataset);
+    });
+  }
+};
+follow("#chips a", ({ group }) => filter.choose(group));
+follow(".titles a", ({ column }) => filter.sort(orderBy(filter.order, column)));
+$("sort").addEventListener("change", () => filter.sort($("sort").value));
 $("clear").addEventListener("click", (event) => {
   event.preventDefault();
   filter.clear();

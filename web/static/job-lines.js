@@ -12,6 +12,8 @@ const GROUPS = new Map([
   ["REVOKED", "cancelled"],
   ["SUCCESS", "done"],
 ]);
+/** As the filter has them. */
+export const GROUPS_IN_ORDER = ["running", "waiting", "retrying", "lost", "failed", "cancelled", "done"];
 const FINAL = new Set(["failed", "cancelled", "done"]);
 const SEARCHED = ["job", "task", "message", "worker", "queue", "user", "stage"];
 
