@@ -65,7 +65,7 @@ class RedisGround:
         channels = [room_channel(self.settings.channel, room) for room in rooms]
         listener.subscribe(*channels)
         for _ in channels:
-            assert listener.get_message(timeout=5)
+            assert listener.get_message(timeout=30)
 
         def heard() -> bytes | None:
             message = listener.get_message(timeout=0.1)

@@ -157,7 +157,7 @@ def relay(settings: Settings) -> Iterator[Relay]:
     yield relay
     relay._subscriber._wake_reader.close()
     relay._subscriber._wake_writer.close()
-    relay._journal_client.close()
+    relay._journal.close()
 
 
 def test_what_a_slow_client_still_waits_for_is_not_told_after_the_end(

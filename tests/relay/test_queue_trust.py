@@ -58,7 +58,7 @@ def deaf(settings: Settings) -> Iterator[Deaf]:
     yield deaf
     deaf.relay._subscriber._wake_reader.close()
     deaf.relay._subscriber._wake_writer.close()
-    deaf.relay._journal_client.close()
+    deaf.relay._journal.close()
 
 
 def test_what_is_well_formed_passes(deaf: Deaf) -> None:
