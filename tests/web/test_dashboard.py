@@ -56,8 +56,14 @@ def test_the_first_paint_holds_the_state(ann: FlaskClient, known: Any) -> None:
     known.add(
         "a1", user="ann", current=3_200_000, total=8_100_000, unit="B", rate=41e6,
         message="<b>x</b>", worker="w@host", queue="workers", queued_at=time.time() - 130,
+        attempt=2,
     )  # fmt: skip
     html = ann.get("/jobs").text
+    line = html[html.index('data-job="a1"') : html.index('<template id="row">')]
+    cells = dict(re.findall(r'class="(worker|queue|rate|tries|age)">(?:<time>)?([^<]*)<', line))
+    assert cells == {
+        "worker": "w@host", "queue": "workers", "rate": "41 MB/s", "tries": "3", "age": "2 min",
+    }  # fmt: skip
     for text in ("Running", "39%", "3.2 of 8.1 MB", "41 MB/s", "w@host", "2 min", "Import rows"):
         assert text in html, text
     assert "&lt;b&gt;x&lt;/b&gt;" in html

@@ -171,6 +171,8 @@ def test_jobs_are_followed_and_stopped(visitors: Callable[..., Visitor], who: st
     before = row(page, job).locator(".amount").inner_text()
     expect(row(page, job).locator(".amount")).not_to_have_text(before)
     expect(row(page, job).locator(".rate")).to_contain_text("steps/s")
+    for name, told in {"worker": "@", "queue": "workers", "tries": "1", "age": "sec"}.items():
+        expect(row(page, job).locator(f".{name}")).to_contain_text(told)
     row(page, job).get_by_role("button", name="Cancel Metronome").press("Enter")
     expect(row(page, job)).to_have_attribute("data-group", "cancelled")
     expect(row(page, job).get_by_role("button")).to_have_count(0)
