@@ -42,7 +42,7 @@ export const CSS = `
 .side { display: flex; align-items: center; justify-content: end; gap: 0.375rem; min-inline-size: 0; }
 .side > button { flex: none; }
 /* Rather than the label, what the page adds becomes short. */
-::slotted([slot="actions"]) { min-inline-size: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+::slotted([slot="actions"]) { unicode-bidi: plaintext; min-inline-size: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .figure {
   min-inline-size: 2.75rem;
   font-weight: 600;
