@@ -37,7 +37,8 @@ new PerformanceObserver((list) => {
   }
 }).observe({ type: "layout-shift", buffered: true });
 """
-#: What reads from the left wherever it stands: sentences in English, code, names of machines, figures, what jobs say.
+#: What reads from the left wherever it stands: sentences in English, code, names of machines,
+#: figures, what jobs say.
 FROM_THE_LEFT = """
 p, pre, code, textarea, time, figcaption, .amount, .rate, .age, .percent, .worker, .queue, .count,
 .line .note, .note > bdi, .lane-told, .ticks text, .stages span, .facts dd, .result-text,

@@ -102,7 +102,7 @@ export const host = (page, job) => page.locator(`task-progress[job="${job}"]`);
 export const bar = (page, job) => host(page, job).locator(".bar").first();
 export const button = (page, job, name = /^Cancel/) => host(page, job).getByRole("button", { name });
 export const spoken = (page, job) => host(page, job).locator(".spoken").textContent();
-export const text = (page, job) => host(page, job).evaluate((each) => each.shadowRoot.querySelector(".frame")?.innerText ?? "");
+export const text = (page, job) => host(page, job).evaluate((each) => each.shadowRoot?.querySelector(".frame")?.innerText ?? "");
 export const shows = (page, job, words) => until(async () => (await text(page, job)).includes(words), `${job} shows ${words}`);
 
 /** What axe-core finds, as [rule, elements]. */
