@@ -29,9 +29,9 @@ def rabbit(cell: Cell) -> RabbitServer:
     return cell.stack.carrier
 
 
-def under_way(cell: Cell, count: int = 60) -> Job:
-    """A job in the middle of its steps, watched on both nodes."""
-    job = cell.start("steps", count)
+def under_way(cell: Cell, count: int = 60, every: int = 5) -> Job:
+    """A job in the middle of its steps, an event every so many, watched on both nodes."""
+    job = cell.start("steps", count, 0.05, every)
     recorders = [*cell.watch(job, "python", "raw", node=0), *cell.watch(job, "node", node=1)]
     for recorder in recorders:
         recorder.wait_current(5)
@@ -124,7 +124,7 @@ def test_journal_stopped(cell: Cell) -> None:
 
 @pytest.mark.cell("Queue (RabbitMQ)", "replies of the journal lost, which are tried again")
 def test_replies_lost(cell: Cell) -> None:
-    job = under_way(cell, 60)
+    job = under_way(cell, 60, every=1)  # what is tried again has an event, then
     wire, before = cell.stack.worker_wire, cell.stack.worker_wire.lost_replies
     for times in range(1, 4):
         wire.lose_reply(b"EVALSHA")
