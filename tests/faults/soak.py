@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge import Job
+from bridge.sender.courier import BACKOFF_LAST
 from tests.faults.checker import check, seconds_late
 from tests.faults.evidence import RECOVERY_SECONDS, Breach, Death, Evidence, Memory
 from tests.faults.ledger import Truth
@@ -348,7 +349,8 @@ def is_unknowable(each: Evidence) -> bool:
     """Whether nothing that the bridge could know tells how a job ended.
 
     Its message was lost, with a worker that was killed, before any task said a word or between two
-    tries; or the journal was lost together with the worker that ran it.
+    tries; the journal was lost together with the worker that ran it; or that worker was cut off from
+    before it began until it was killed, so that nobody heard of the run at all.
     """
     executions = each.truth.executions
     if not executions:
@@ -356,7 +358,13 @@ def is_unknowable(each: Evidence) -> bool:
     last = executions[-1]
     if last.outcome == "RETRY":
         return bool(each.deaths)
-    return each.journal_lost and any(death.pid == last.pid for death in each.deaths)
+    deaths = [death for death in each.deaths if death.pid == last.pid]
+    unheard = (each.stored.snapshot or {"run": 0})["run"] == 0 and any(
+        begin <= last.started and death.at <= end + BACKOFF_LAST
+        for death in deaths
+        for begin, end in each.silences
+    )
+    return unheard or (each.journal_lost and bool(deaths))
 
 
 def _open_yet(each: Evidence) -> bool:
