@@ -19,7 +19,7 @@ from tests.conftest import wait_until
 from tests.examples.conftest import EXAMPLES, process
 from tests.nodes import Client, Node, running
 from tests.sender import bridged_tasks as tasks
-from tests.sender.conftest import Jobs, jobs, prefork, running_worker, worker_environ
+from tests.sender.conftest import Jobs, jobs, prefork, worker_environ
 
 __all__ = ["jobs", "prefork", "worker_environ"]
 
@@ -151,25 +151,6 @@ def test_both_widgets_show_a_group(jobs: Jobs, node: Node, chromium: Browser) ->
     context.close()
 
 
-@pytest.mark.parametrize("pool", ["gevent", "eventlet", "prefork"])
-@pytest.mark.deployments
-def test_pools_at_a_concurrency_of_eight(
-    jobs: Jobs, client: Client, worker_environ: dict[str, str], pool: str
-) -> None:
-    queue = f"{jobs.settings.channel}-{pool}"
-    with running_worker(worker_environ, "-P", pool, "-c", "8", "-Q", queue):
-        started = [submit(tasks.count, [25], queue=queue) for _ in range(16)]
-        again = submit(tasks.shared, [1], queue=queue)
-        for job in started:
-            ack = client.ask("watch", {"job": job.id, "token": job.token})
-            assert ack["ok"]
-            assert jobs.wait_for(job.id, "SUCCESS", seconds=40)["current"] == 25
-            assert len(jobs.events(job.id)) == 3
-        assert [run["state"] for run in jobs.wait_for(again.id, "SUCCESS")["runs"]] == [
-            "RETRY", "SUCCESS",
-        ]  # fmt: skip
-
-
 def test_djangos_usual_set_up_of_a_worker(
     jobs: Jobs, node: Node, client: Client, worker_environ: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
@@ -179,14 +160,14 @@ def test_djangos_usual_set_up_of_a_worker(
     environ = {name: worker_environ[name] for name in names}
     command = ("-m", "celery", "-A", "mysite", "worker", "-c", "1", "-l", "INFO")
     with process(tmp_path_factory.mktemp("mysite"), environ, *command) as log:
-        wait_until(lambda: b" ready." in log.read_bytes(), seconds=40, what=f"worker: {log}")
+        wait_until(lambda: b" ready." in log.read_bytes(), seconds=90, what=f"worker: {log}")
         program = (
             "from mysite.tasks import import_rows; from bridge import submit;"
             "job = submit(import_rows, [12]); print(job.id, job.token)"
         )
         done = subprocess.run(
             [sys.executable, "-c", program], cwd=EXAMPLES, env={**os.environ, **environ},
-            capture_output=True, text=True, timeout=50,
+            capture_output=True, text=True, timeout=90,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         job, token = done.stdout.split()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployments.queues import QUEUES, RABBITMQ
+from tests.deployments.test_pools import MORE_POOLS, POOLS
 from tests.deployments.ways import APP, OF_THEIR_OWN, QUICK, Way
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,64 @@ def test_its_lines_are_those_that_ran(way: Way) -> None:
 @pytest.mark.parametrize("queue", [*QUEUES, RABBITMQ])
 def test_every_message_queue_has_its_row(queue: str) -> None:
     assert re.search(rf"^\| .*\| `{queue}`", TEXT, re.MULTILINE)
+
+
+#: What a user may have, by sections of the document: a row of each begins so.
+ROWS = {
+    "What serves a node": (
+        "`bridge serve`, eventlet", "`bridge serve`, gevent", "`bridge serve`, threading",
+        "`flask run` with the reloader", "gunicorn, gevent", "gunicorn, threads",
+        "gunicorn before 26, eventlet", "uWSGI, gevent",
+    ),
+    "Several nodes, and what stands before them": (
+        "`single.conf`", "`ip-hash.conf`", "`cookie.conf`", "`prefix.conf`", "`tls.conf`",
+    ),
+    "Message queues": (
+        "Redis 7", "Redis 6.2", "Valkey", "Redis with a password", "Redis with a user",
+        "Redis behind TLS", "Redis by a unix socket", "Redis with Sentinel", "RabbitMQ",
+    ),
+    "Your application": (
+        "our own web node", "a Flask app made by a factory", "an app with its own `SocketIO`",
+        "Django, FastAPI",
+    ),
+    "Clients": (
+        "the widget", "socket.io-client 4", "python-socketio", "`EventSource`",
+        "`curl`, the stream", "`curl`, snapshots",
+    ),
+    "Celery: pools and ways to use it": (
+        "prefork", "threads", "solo", "gevent", "eventlet", "`--max-tasks-per-child`",
+        "users of `worker_process_init`", "eager", "retries", "`acks_late`", "ETA and countdown",
+        "`link`, `link_error`", "chains, groups, chords", "`shared_task`, class-based tasks",
+        "two Celery apps in one process", "Django's set-up",
+    ),
+    "Journals": ("Redis or Valkey", "memory"),
+}  # fmt: skip
+
+
+def rows_of(section: str) -> list[str]:
+    """The rows of the tables between a heading and the next."""
+    text = TEXT.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    return [line for line in text.splitlines() if line.startswith("| ") and "---" not in line]
+
+
+@pytest.mark.parametrize("section", ROWS)
+def test_every_row_is_there_and_tells_what_ran_it(section: str) -> None:
+    heading, *rows = rows_of(section)
+    for begins in ROWS[section]:
+        assert any(row.startswith(f"| {begins}") for row in rows), begins
+    if section.startswith("Several nodes"):
+        return  # one sentence tells it for all of them
+    runs = {way.name for way in [*QUICK, *OF_THEIR_OWN]} | {*QUEUES, RABBITMQ, *POOLS, *MORE_POOLS}
+    for row in rows:
+        last = row.rstrip(" |").rpartition(" | ")[2]
+        named = set(re.findall(r"`([^`]+)`", last))
+        ours = [name for name in named if name in runs or name.startswith(("test_", "tests/"))]
+        assert ours or "all tests" in last or "the same" in last, f"{heading}: {row}"
+
+
+@pytest.mark.parametrize("pool", [*POOLS, *MORE_POOLS])
+def test_every_pool_has_its_row(pool: str) -> None:
+    assert any(f"`{pool}`" in row for row in rows_of("Celery: pools and ways to use it"))
 
 
 def test_every_test_that_is_named_exists() -> None:

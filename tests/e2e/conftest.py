@@ -7,9 +7,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,14 +114,42 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         redis.stop()
 
 
-class PythonClient:
+class Foreign(ABC):
+    """A client that we did not write."""
+
+    @abstractmethod
+    def ask(self, event: str, data: dict[str, Any]) -> dict[str, Any]:
+        """Send an event, return its ack."""
+
+    @abstractmethod
+    def received(self) -> list[tuple[str, Any]]:
+        """What came so far."""
+
+    @abstractmethod
+    def cut(self) -> None:
+        """Break the connection, wait until the client has come back by itself."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave."""
+
+    def watch(self, started: dict[str, str], since: int = 0) -> dict[str, Any]:
+        return self.ask("watch", {**started, "since": since})
+
+
+class PythonClient(Foreign):
     """python-socketio's client."""
 
     def __init__(self, stack: Stack) -> None:
         self._client = Client(stack.url)
 
-    def watch(self, started: dict[str, str], since: int = 0) -> dict[str, Any]:
-        return dict(self._client.ask("watch", {**started, "since": since}))
+    def ask(self, event: str, data: dict[str, Any]) -> dict[str, Any]:
+        return dict(self._client.ask(event, data))
+
+    def cut(self) -> None:
+        sio, before = self._client.sio, self._client.sid
+        sio.eio.ws.sock.shutdown(socket.SHUT_RDWR)
+        wait_until(lambda: sio.connected and sio.get_sid("/bridge") not in (None, before))
 
     def received(self) -> list[tuple[str, Any]]:
         return list(self._client.received)
@@ -128,7 +158,7 @@ class PythonClient:
         self._client.close()
 
 
-class NodeClient:
+class NodeClient(Foreign):
     """Node's socket.io-client, in a process that takes and gives lines of JSON."""
 
     def __init__(self, stack: Stack) -> None:
@@ -142,8 +172,11 @@ class NodeClient:
         )  # fmt: skip
         self._received: list[tuple[str, Any]] = []
 
-    def watch(self, started: dict[str, str], since: int = 0) -> dict[str, Any]:
-        return dict(self._call({"watch": {**started, "since": since}}))
+    def ask(self, event: str, data: dict[str, Any]) -> dict[str, Any]:
+        return dict(self._call({"ask": [event, data]}))
+
+    def cut(self) -> None:
+        assert self._call({"cut": True})
 
     def received(self) -> list[tuple[str, Any]]:
         return [(name, data) for name, data in self._call({"received": True})]
@@ -164,8 +197,7 @@ class NodeClient:
 
 
 @pytest.fixture(params=[PythonClient, NodeClient], ids=["python", "node"])
-def foreign(request: pytest.FixtureRequest, stack: Stack) -> Iterator[Any]:
-    """A client that we did not write."""
+def foreign(request: pytest.FixtureRequest, stack: Stack) -> Iterator[Foreign]:
     client = request.param(stack)
     yield client
     client.close()

@@ -1,4 +1,5 @@
-// Node's own socket.io-client, driven by lines of JSON on stdin: {"watch": {...}} | {"received": true}.
+// Node's own socket.io-client, driven by lines of JSON on stdin: {"ask": ["watch", {...}]} | {"received": true} |
+// {"cut": true}, which breaks the connection and answers when it is back.
 "use strict";
 
 const { createRequire } = require("node:module");
@@ -18,6 +19,10 @@ const lines = readline.createInterface({ input: process.stdin });
 lines.on("line", async (line) => {
   const message = JSON.parse(line);
   if (message.received) return answer(received);
-  answer(await socket.timeout(10_000).emitWithAck("watch", message.watch));
+  if (message.cut) {
+    socket.once("connect", () => answer(true));
+    return socket.io.engine.close();
+  }
+  answer(await socket.timeout(10_000).emitWithAck(...message.ask));
 });
 lines.on("close", () => socket.close());

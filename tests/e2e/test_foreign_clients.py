@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from typing import Any
 
 import pytest
 import requests
 
-from tests.conftest import wait_until
-from tests.e2e.conftest import Stack
+from tests.conftest import missing, wait_until
+from tests.e2e.conftest import Foreign, Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis]
 
@@ -19,7 +22,7 @@ def states(received: list[tuple[str, Any]]) -> list[dict[str, Any]]:
     return [data for name, data in received if name == "progress"]
 
 
-def test_a_job_is_followed_from_its_start_to_its_end(stack: Stack, foreign: Any) -> None:
+def test_a_job_is_followed_from_its_start_to_its_end(stack: Stack, foreign: Foreign) -> None:
     started = stack.start("metronome", steps=20, interval=0.05)
     answer = foreign.watch(started)
     assert answer["ok"]
@@ -38,7 +41,7 @@ def test_a_job_is_followed_from_its_start_to_its_end(stack: Stack, foreign: Any)
     assert counts[-1] == 20
 
 
-def test_a_late_joiner_gets_the_state_and_every_event(stack: Stack, foreign: Any) -> None:
+def test_a_late_joiner_gets_the_state_and_every_event(stack: Stack, foreign: Foreign) -> None:
     started = stack.upload("import_csv", "people.csv", CSV)
     stack.wait_for(started, "SUCCESS")
 
@@ -52,7 +55,7 @@ def test_a_late_joiner_gets_the_state_and_every_event(stack: Stack, foreign: Any
     assert [event["seq"] for event in foreign.watch(started, since=1)["events"]] == [2]
 
 
-def test_retry_and_failure_are_told(stack: Stack, foreign: Any) -> None:
+def test_retry_and_failure_are_told(stack: Stack, foreign: Foreign) -> None:
     started = stack.start("flaky", failures=1, countdown=1, outcome="failure")
     foreign.watch(started)
     wait_until(
@@ -66,7 +69,69 @@ def test_retry_and_failure_are_told(stack: Stack, foreign: Any) -> None:
     assert [run["state"] for run in seen[-1]["runs"]] == ["RETRY", "FAILURE"]
 
 
-def test_without_the_right_token_there_is_nothing_to_see(stack: Stack, foreign: Any) -> None:
+def test_who_lost_the_connection_gets_what_was_missed(stack: Stack, foreign: Foreign) -> None:
+    started = stack.start("metronome", steps=60, interval=0.05)
+    seen = {event["seq"] for event in foreign.watch(started)["events"]}
+    wait_until(lambda: _seqs(foreign), what="an event")
+    foreign.cut()
+    seen.update(_seqs(foreign))
+    assert seen == set(range(1, max(seen) + 1)), "no hole so far"
+    answer = foreign.watch(started, since=max(seen))
+    wait_until(lambda: 10 in _seqs(foreign) or answer["snapshot"]["last_seq"] == 10)
+    missed = [event["seq"] for event in answer["events"]]
+    # What came while the ack was on its way may be in both: that is the client's rule.
+    later = {seq for seq in _seqs(foreign) if seq > max([*seen, *missed])}
+    assert [*sorted(seen), *missed, *sorted(later)] == list(range(1, 11))
+
+
+def _seqs(foreign: Foreign) -> list[int]:
+    return [data["seq"] for name, data in foreign.received() if name == "tick"]
+
+
+def test_a_job_is_cancelled(stack: Stack, foreign: Foreign) -> None:
+    started = stack.start("metronome", steps=2000, interval=0.05)
+    foreign.watch(started)
+    wait_until(lambda: states(foreign.received()), what="a state")
+    assert foreign.ask("cancel", started) == {"ok": True}
+    wait_until(lambda: states(foreign.received())[-1]["state"] == "REVOKED", seconds=30)
+
+
+def curl(stack: Stack, started: dict[str, str], rest: str = "", *options: str) -> dict[str, Any]:
+    program = shutil.which("curl")
+    if program is None:
+        missing("curl", "apt-get install curl")
+    done = subprocess.run(
+        [str(program), "-sS", "-H", f"Authorization: Bearer {started['token']}", *options,
+         f"{stack.url}/bridge/jobs/{started['job']}{rest}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return dict(json.loads(done.stdout))
+
+
+def test_curl_asks_again_and_again(stack: Stack) -> None:
+    """Late, live and replay by snapshots alone: each event comes once."""
+    started = stack.start("metronome", steps=40, interval=0.05)
+    stack.wait_for(started, "PROGRESS", "SUCCESS")
+    seqs: list[int] = []
+    while True:
+        answer = curl(stack, started, f"?since={seqs[-1] if seqs else 0}")
+        seqs += [event["seq"] for event in answer["events"]]
+        if answer["snapshot"]["state"] == "SUCCESS":
+            break
+    assert seqs == list(range(1, 11))
+    assert answer["snapshot"]["current"] == 40
+
+
+def test_curl_sees_a_failure_and_cancels(stack: Stack) -> None:
+    failing = stack.start("flaky", failures=1, countdown=0, outcome="failure")
+    stack.wait_for(failing, "FAILURE")
+    assert curl(stack, failing)["snapshot"]["error"]["type"] == "Breakdown"
+    endless = stack.start("metronome", steps=2000, interval=0.05)
+    assert curl(stack, endless, "/cancel", "-X", "POST") == {"ok": True}
+    stack.wait_for(endless, "REVOKED")
+
+
+def test_without_the_right_token_there_is_nothing_to_see(stack: Stack, foreign: Foreign) -> None:
     started = stack.start("metronome", steps=1, interval=0.01)
     other = stack.start("metronome", steps=1, interval=0.01)
     refused = [

@@ -111,7 +111,9 @@ def test_a_cancelled_job_ends_though_the_result_backend_is_away(
     assert eager.snapshot(job.id)["state"] == "REVOKED"
 
 
-def test_cancelled_before_it_ran(eager: Eager) -> None:
+def test_cancelled_before_it_ran(eager: Eager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.sender.decorator.CANCELLED_WAIT_SECONDS", 30)
+
     @eager.app.task(shared=False)
     @push_progress
     def never() -> None:
