@@ -349,8 +349,8 @@ def is_unknowable(each: Evidence) -> bool:
     """Whether nothing that the bridge could know tells how a job ended.
 
     Its message was lost, with a worker that was killed, before any task said a word or between two
-    tries; the journal was lost together with the worker that ran it; or that worker was cut off from
-    before it began until it was killed, so that nobody heard of the run at all.
+    tries; the journal was lost together with the worker that ran it; or that worker was cut off
+    while the run began and until it was killed, so that nobody heard of the run at all.
     """
     executions = each.truth.executions
     if not executions:
