@@ -133,7 +133,7 @@ def test_the_order_is_in_the_address_and_chosen_by_keyboard(bob: Page, crowd: li
 
 
 def titles(page: Page) -> list[str]:
-    return page.locator("#rows .title").all_inner_texts()
+    return page.locator("#rows .title").all_text_contents()
 
 
 def groups(page: Page) -> set[str]:
@@ -227,3 +227,10 @@ def test_without_a_script_the_page_shows_the_state_and_searches(
     expect(page.locator("#rows .line")).to_have_count(1)
     page.goto(f"{visitor.demo.url}/jobs?state=done")
     expect(page.locator("#rows .line").first).to_contain_text("Done")
+    page.click(".titles [data-column=job]")
+    expect(page).to_have_url(re.compile(r"/jobs\?state=done&sort=job$"))
+    expect(page.locator("[aria-sort=ascending]")).to_have_text("Job")
+    page.fill("#q", "file")
+    page.press("#q", "Enter")
+    expect(page).to_have_url(re.compile(r"q=file&state=done&sort=job$"))
+    assert titles(page) == sorted(titles(page))
