@@ -81,13 +81,15 @@ describe("the connection", { skip: missing }, () => {
       });
     });
     on.server.page("/swallowed", `<!doctype html><title>Test</title><script type="module" src="/bridge/task-progress.js"></script>${element("a")}`);
+    const seen = transportsOf(page);
     await page.goto(`${on.server.url}/swallowed`);
     const upgraded = () => [...on.server.space.sockets.values()].map(({ conn }) => conn.transport.name);
-    await until(() => upgraded().join() === "websocket", "it polls first, then becomes a WebSocket");
+    await until(() => upgraded().join() === "websocket", "it polls first, then becomes a WebSocket", 20_000);
+    assert.ok(seen.includes("polling"));
     await shows(page, "a", "25%");
     on.server.state("a", { current: 3 });
     await shows(page, "a", "75%");
-  });
+  }, 40_000);
 
   it("comes back where an answer to a poll breaks off in the middle", async () => {
     await servedBy(POLLING);
