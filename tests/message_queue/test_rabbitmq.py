@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 import socketio
+from amqp import Connection
 
 from bridge.errors import QueueUnavailable
 from bridge.message_queue.rabbitmq.publisher import Publisher
@@ -172,12 +173,35 @@ def test_a_node_in_every_mode(
 
 
 def test_nothing_piles_up(rabbit_node: Node, shared_rabbit: RabbitServer) -> None:
-    assert requests.get(f"{rabbit_node.url}/readyz", timeout=30).json()["queue"]["heard"]
+    wait_until(
+        lambda: requests.get(f"{rabbit_node.url}/readyz", timeout=30).json()["queue"]["heard"]
+    )
     listed = shared_rabbit.control("list_queues", "name", "exclusive", "auto_delete", "arguments")
     ours = [line for line in listed.splitlines() if line.startswith("celery-bridge.")]
     assert ours
     assert all(line.split("\t")[1:3] == ["true", "true"] for line in ours)
     assert all('"x-max-length",' in line for line in ours)
+
+
+def test_a_silent_connection_is_kept_by_heartbeats(
+    shared_rabbit: RabbitServer, channel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one second here; the broker hangs up on who misses two."""
+    monkeypatch.setattr("bridge.message_queue.rabbitmq.link.HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr("bridge.message_queue.rabbitmq.publisher._TICK_SECONDS", 0.2)
+    beats: list[Connection] = []
+    beat = Connection.send_heartbeat
+    monkeypatch.setattr(Connection, "send_heartbeat", lambda it: beats.append(it) or beat(it))
+
+    wire = Proxy(shared_rabbit.port)
+    url = shared_rabbit.url.replace(str(shared_rabbit.port), str(wire.port))
+    publisher = Publisher(url, channel)
+    publisher.send(channel, "there")
+    wait_until(lambda: len(beats) >= 8, what="heartbeats")
+    publisher.send(channel, "still there")
+    assert wire.accepted == 1, "by the same connection"
+    publisher.close()
+    wire.close()
 
 
 def test_a_broker_that_is_away_holds_nobody_up(
