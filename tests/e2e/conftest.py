@@ -170,7 +170,7 @@ class NodeClient(Foreign):
             [node, str(Path(__file__).with_name("node_client.cjs")), stack.url, str(WIDGET)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
-        self._received: list[tuple[str, Any]] = []
+        assert self._answer() is True, "it is connected before any job begins"
 
     def ask(self, event: str, data: dict[str, Any]) -> dict[str, Any]:
         return dict(self._call({"ask": [event, data]}))
@@ -190,9 +190,12 @@ class NodeClient(Foreign):
 
     def _call(self, message: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(message) + "\n")
         self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
         return json.loads(self._process.stdout.readline())
 
 

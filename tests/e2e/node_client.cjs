@@ -1,5 +1,5 @@
 // Node's own socket.io-client, driven by lines of JSON on stdin: {"ask": ["watch", {...}]} | {"received": true} |
-// {"cut": true}, which breaks the connection and answers when it is back.
+// {"cut": true}, which breaks the connection and answers when it is back. Its first line tells that it is connected.
 "use strict";
 
 const { createRequire } = require("node:module");
@@ -14,6 +14,8 @@ const received = [];
 socket.onAny((name, data) => received.push([name, data]));
 
 const answer = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+
+socket.once("connect", () => answer(true));
 
 const lines = readline.createInterface({ input: process.stdin });
 lines.on("line", async (line) => {

@@ -33,7 +33,7 @@ def celery_worker(
             env={**kept, **environ}, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:
-        wait_until(lambda: b" ready." in log.read_bytes(), seconds=40, what=f"the worker: {log}")
+        wait_until(lambda: b" ready." in log.read_bytes(), seconds=100, what=f"the worker: {log}")
         yield
     finally:
         process.terminate()
