@@ -37,7 +37,7 @@ NOT_TEXT = (
 )
 NO_JOURNAL = (
     "RabbitMQ carries messages and remembers nothing: set BRIDGE_JOURNAL to a Redis, such as "
-    "redis://127.0.0.1:6379/0, on workers and web nodes alike"
+    "redis://127.0.0.1:6379/0, or to result-backend, on workers and web nodes alike"
 )
 #: How the URLs of result backends begin that only one process can read.
 NOT_SHARED = ("rpc", "disabled")
@@ -52,7 +52,7 @@ NO_RESULT_BACKEND = (
 )
 MEMORY_IS_APART = (
     "BRIDGE_JOURNAL=memory: only this process knows the jobs that it runs, though others share its "
-    "message queue; use a Redis, unless tasks run inside of the web node"
+    "message queue; use a Redis or result-backend, unless tasks run inside of the web node"
 )
 APART = (
     "memory:// carries within one process, and this journal is for many: leave BRIDGE_JOURNAL "
@@ -238,7 +238,9 @@ class Settings:
     message_queue: str = _setting(
         "redis://127.0.0.1:6379/0", _url(*REDIS_SCHEMES, *RABBITMQ_SCHEMES, MEMORY_SCHEME)
     )
-    journal: str | None = _setting(None, _optional(_url(*REDIS_SCHEMES, words=(MEMORY,))))
+    journal: str | None = _setting(
+        None, _optional(_url(*REDIS_SCHEMES, words=(MEMORY, RESULT_BACKEND)))
+    )
     mirror: bool = _setting(False, _flag)
     result_backend: str | None = _setting(None, _optional_text)
     channel: str = _setting("celery-bridge", _channel)

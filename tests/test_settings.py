@@ -173,8 +173,21 @@ def test_memory_is_its_own_journal_and_takes_no_other_process_with_it() -> None:
     assert apart.is_memory_apart, "allowed, and warned of"
 
 
+@pytest.mark.parametrize("queue", ["amqp://h", "redis://h", "memory://"])
+def test_the_result_backend_can_be_the_journal_of_any_queue(queue: str) -> None:
+    given = {"message_queue": queue, "journal": "result-backend"}
+    settings = Settings.load(given, environ={})
+    assert (settings.in_result_backend, settings.mirrors, settings.in_redis) == (True, True, False)
+    for url in (None, "rpc://", "disabled://"):
+        wrong = Settings.load({**given, "result_backend": url}, environ={})
+        with pytest.raises(SettingsError, match=r"BRIDGE_RESULT_BACKEND.*set"):
+            wrong.require_result_backend()
+    named = Settings.load({**given, "result_backend": "db+sqlite:///x"}, environ={})
+    assert named.require_result_backend() == "db+sqlite:///x"
+
+
 def test_a_journal_that_is_none_is_refused_with_what_is_allowed() -> None:
-    with pytest.raises(SettingsError, match=r"BRIDGE_JOURNAL='kafka://h'.*or memory"):
+    with pytest.raises(SettingsError, match=r"BRIDGE_JOURNAL='kafka://h'.*memory, or result-back"):
         Settings.load(environ={"BRIDGE_JOURNAL": "kafka://h"})
 
 

@@ -119,11 +119,24 @@ def _journal(settings: Settings) -> Finding:
     what = f"journal {settings.journal_url}"
     if settings.is_memory_apart:
         return Finding(False, what, MEMORY_IS_APART, needed=False)
-    return Finding(True, what)
+    if settings.in_result_backend:
+        what += f" {hide_credentials(settings.result_backend or '')}"
+    try:
+        journal = open_journal(settings)
+        journal.ping()
+        journal.close()
+    except SettingsError as error:
+        return Finding(False, what, str(error))
+    except QueueUnavailable as error:
+        return Finding(False, f"{what}: {error}", "start it, or correct BRIDGE_RESULT_BACKEND")
+    return Finding(True, f"{what}: answers")
 
 
 def _promises(settings: Settings) -> Iterator[Finding]:
-    journal = open_journal(settings)
+    try:
+        journal = open_journal(settings)
+    except SettingsError:
+        return  # that was told already
     for promise in journal.promises_off:
         fix = "use a Redis journal if you need it"
         yield Finding(False, f"promise off: {promise}", fix, needed=False)

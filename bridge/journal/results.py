@@ -45,6 +45,7 @@ class Results:
         self._url = url
         self._celery = celery
         self._here = threading.local()
+        self._made: list[Any] = []
 
     def meta(self, ident: str) -> dict[str, Any]:
         """Return ``status``, ``result``, ``date_done`` and what else is stored under an id.
@@ -70,8 +71,14 @@ class Results:
         )
 
     def close(self) -> None:
-        """Forget this thread's connection; the next call opens it anew."""
+        """Close the connections of all threads; the next call opens another."""
+        made, self._made = self._made, []
         self._here = threading.local()
+        for backend in made:
+            getattr(vars(backend).get("client"), "close", bool)()
+            manager = getattr(backend, "session_manager", None)
+            for engine in tuple(manager._engines.values()) if manager is not None else ():
+                engine.dispose()
 
     def _ask(self, call: Callable[[Any], T]) -> T:
         try:
@@ -86,6 +93,10 @@ class Results:
         pid, backend = getattr(self._here, "backend", (0, None))
         if pid != os.getpid():
             backend = self._app()._get_backend()
+            if hasattr(backend, "session_manager"):
+                # Of a database: one engine with its connections, and not one for each call.
+                backend.session_manager.forked = True
+            self._made.append(backend)
             self._here.backend = (os.getpid(), backend)
         return backend
 

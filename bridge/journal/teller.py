@@ -34,7 +34,14 @@ class Teller:
             entry: what is remembered of the job; it is changed.
             p: what is published; beat: as for `Entry.take`.
         """
-        receipt, payload = entry.take(p, time.time_ns() // 1000, beat)
+        return self.carry(entry, p, *self.store(entry, p, beat))
+
+    def store(self, entry: Entry, p: Publication, beat: str = "") -> tuple[Receipt, str]:
+        """Store only; returns what `carry` is to be given."""
+        return entry.take(p, time.time_ns() // 1000, beat)
+
+    def carry(self, entry: Entry, p: Publication, receipt: Receipt, payload: str) -> Receipt:
+        """Publish what was stored."""
         if self._carrier is None or receipt.status not in (OK, REPEATED):
             return receipt
         channels = [room_channel(self._channel, room) for room in _rooms(entry)]

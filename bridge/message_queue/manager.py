@@ -11,6 +11,7 @@ import json
 import time
 from typing import Any
 
+from celery import Celery
 from socketio import PubSubManager
 
 from bridge.journal import Journal, open_journal
@@ -25,17 +26,18 @@ class SenderManager(PubSubManager):  # type: ignore[misc]  # python-socketio has
 
     Args:
         settings: the queue, the journal and the channel.
+        celery: as for `open_journal`.
     """
 
     name = "celery-bridge"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, celery: Celery | None = None) -> None:
         super().__init__(channel=settings.channel, write_only=True, json=json)
         carrier = carrier_of(settings)
         self._post = post_of(settings, carrier)
         self._relay_channel = relay_channel(settings.channel)
         self._collected: list[Publication] = []
-        self.journal: Journal = open_journal(settings, carrier)
+        self.journal: Journal = open_journal(settings, carrier, celery)
 
     def emit(self, event: str, data: Any, *args: Any, **kwargs: Any) -> None:
         """Collect a job's `Publication` until `flush`; send anything else at once, as stock does.

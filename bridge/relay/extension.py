@@ -113,6 +113,9 @@ class Bridge:
             SettingsError: a setting is bad, or no secret is set and `public` is false.
         """
         self.settings = _settings(app, {**self._given, **settings})
+        if self.settings.in_result_backend:
+            self.settings = _with_backend(self.settings, self.celery)
+            self.settings.require_result_backend()
         self.tokens = _tokens(self.settings)
         self._app = app
         self._made_socketio = "socketio" not in app.extensions
@@ -289,7 +292,7 @@ class Bridge:
             # Else the base channel is heard only from the first connection on.
             server.manager_initialized = True
             server.manager.initialize()
-        relay = Relay(_with_backend(self.settings, self.celery), server)
+        relay = Relay(_with_backend(self.settings, self.celery), server, self.celery)
         if self._made_socketio:
             server.manager.on_malformed = lambda: relay.counters.add("queue.base")
         gate = Gate(self.settings, server, relay, whole=self._made_socketio)

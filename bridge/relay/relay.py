@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from celery import Celery
+
 from bridge.errors import QueueUnavailable, Unavailable
 from bridge.frames import Frame
 from bridge.journal import open_journal
@@ -26,9 +28,10 @@ from bridge.relay.fanout import Fanout
 from bridge.relay.joining import Joining, is_here
 from bridge.relay.members import Member, Members
 from bridge.relay.message import Aside, Malformed, Message, cut_at, messages_of, outline_of
+from bridge.relay.outcomes import outcomes_of
 from bridge.relay.reader import Reader, Request
 from bridge.relay.resync import Resync, rooms_of
-from bridge.relay.sweep import ResultBackend, Sweep
+from bridge.relay.sweep import Sweep
 from bridge.relay.trails import Trail, Trails
 from bridge.relay.versions import Versions
 from bridge.rooms import job_room, relay_channel, room_channel, split_room
@@ -48,9 +51,10 @@ class Relay:
     Args:
         settings: the node's settings.
         server: the python-socketio server that holds the clients.
+        celery: the app whose workers do the jobs, if it is known.
     """
 
-    def __init__(self, settings: Settings, server: Any) -> None:
+    def __init__(self, settings: Settings, server: Any, celery: Celery | None = None) -> None:
         self._settings = settings
         self._server = server
         self._relay_channel = relay_channel(settings.channel)
@@ -72,7 +76,7 @@ class Relay:
             on_recovered=self._on_recovered,
         )
         self.members = Members(self._on_empty, self._lock)
-        self._journal = open_journal(settings)
+        self._journal = open_journal(settings, celery=celery)
         self.reader = Reader(self._journal)
         self._catch_up = CatchUp(self.reader)
         self._joining = Joining(server, self.members)
@@ -81,9 +85,10 @@ class Relay:
             pass_on=self._pass_on, namespace=settings.namespace,
             lock=self._lock, stopped=self._stopped,
         )  # fmt: skip
-        backend = settings.result_backend
-        outcomes = ResultBackend(backend) if backend else None
-        self._sweep = Sweep(settings, self._resync, outcomes, carrier=carrier)
+        self._sweep = Sweep(
+            settings, self._resync, outcomes_of(settings, celery),
+            journal=open_journal(settings, carrier, celery),
+        )  # fmt: skip
         self.versions = Versions(settings.channel, self.reader.announce)
         self.counters = Counters()
         #: What else is done now and then, in the thread that tends.

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from bridge.errors import QueueUnavailable
-from bridge.journal import Carrier, VitalSigns, open_journal
+from bridge.journal import Journal, VitalSigns, open_journal
 from bridge.records import (
     FAILURE,
     FINAL,
@@ -29,7 +29,6 @@ from bridge.records import (
     Publication,
     amended,
     blank_record,
-    shorten,
 )
 from bridge.relay.trails import Place
 from bridge.settings import Settings
@@ -107,7 +106,7 @@ class Sweep:
         relay: whose jobs are compared.
         outcomes: what the result backend knows; None: there is none.
         clock: monotonic seconds, injectable for tests.
-        carrier: carries what is published, where Redis doesn't.
+        journal: in which it looks and publishes; default: the one that the settings mean.
     """
 
     def __init__(
@@ -117,13 +116,13 @@ class Sweep:
         outcomes: Outcomes | None = None,
         clock: Callable[[], float] = time.monotonic,
         *,
-        carrier: Carrier | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._settings = settings
         self._relay = relay
         self._outcomes = outcomes
         self._clock = clock
-        self._journal = open_journal(settings, carrier)
+        self._journal = journal or open_journal(settings)
         self._nonce = uuid.uuid4().hex[:16]
         self._n = 0
         self._calm_since = clock()
@@ -324,32 +323,3 @@ def _end(record: dict[str, Any], ended: dict[str, Any]) -> bool:
         **ended, "ended_at": now, "updated_at": now, "stage": None, "eta": None, "lost_at": None,
     }  # fmt: skip
     return True
-
-
-class ResultBackend:
-    """What Celery's result backend knows of jobs.
-
-    Args:
-        url: the backend's URL, as Celery takes it.
-    """
-
-    def __init__(self, url: str) -> None:
-        from celery import Celery
-
-        self._app = Celery("celery-bridge-outcomes", backend=url, set_as_current=False)
-
-    def ended(self, job: str) -> dict[str, Any] | None:
-        """See `Outcomes.ended`."""
-        try:
-            result = self._app.AsyncResult(job)
-            state = result.state
-            if state not in FINAL:
-                return None
-            error = result.result if state == FAILURE else None
-        except Exception as trouble:  # noqa: BLE001 - any backend, any trouble
-            _log.info("the result backend can't be asked about job %s: %s", job, trouble)
-            return None
-        if error is None:
-            return {"state": state, "error": None}
-        name, text = type(error).__name__, shorten(str(error), 2000)
-        return {"state": state, "error": {"type": name, "message": text}}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from celery import Celery
 from flask_socketio import SocketIO
 
 from bridge.journal import Journal
@@ -24,11 +25,14 @@ class Emitter:
     Args:
         settings: queue, journal, channel and namespace.
         mirror: is told what was published; None: there is none.
+        celery: the app whose tasks these are, if it is known.
     """
 
-    def __init__(self, settings: Settings, mirror: Mirror | None = None) -> None:
+    def __init__(
+        self, settings: Settings, mirror: Mirror | None = None, celery: Celery | None = None
+    ) -> None:
         self._mirror = mirror
-        self._manager = SenderManager(settings)
+        self._manager = SenderManager(settings, celery)
         self._namespace = settings.namespace
         # Without async_mode it would pick eventlet where that is installed, and import it.
         self._socketio = SocketIO(
@@ -75,4 +79,6 @@ class Emitter:
 
     def close(self) -> None:
         """Close the connections."""
+        if self._mirror is not None:
+            self._mirror.close()
         self._manager.close()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bridge.records import Publication, check_event_name, encode
-from bridge.rooms import check_job_id
+from bridge.rooms import check_job_id, job_room
 from bridge.sender.outbox import Outbox
 from bridge.sender.process import outbox_of, settings_of
 from bridge.sender.progress import SendEvent, open_progress
@@ -55,12 +55,15 @@ def emit(
         return
     settings = settings_of()
     text = encode(data, what=f"the data of event {name!r}", limit=settings.max_payload)
-    if target is None:
+    if target is None and not settings.in_result_backend:
         outbox_of(settings).event(_event(check_job_id(job), name, text))
         return
+    about = job or (progress.job if progress is not None else None) or None
+    if target is None:
+        # Who runs the job alone counts its events there: this one goes to who watches just now.
+        target = job_room(check_job_id(job))
     if not isinstance(target, str) or not target:
         raise ValueError(f"emit: to={target!r}: a client's sid or a room's name is needed")
-    about = progress.job if progress is not None and progress.job else None
     # A copy: what the caller changes in its data later must not be sent.
     data = json.loads(text)
     payload = {"job": about, "rev": None, "run": None, "seq": None, "at": _now(), "data": data}

@@ -125,6 +125,15 @@ class Mirror:
         with self._changed:
             return self._changed.wait_for(self._is_idle, seconds)
 
+    def close(self) -> None:
+        """Stop writing, and close the connections; the next state begins anew."""
+        with self._changed:
+            thread, self._thread = self._thread, None
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join(_PAUSE_SECONDS)
+        self._results.close()
+
     def _is_idle(self) -> bool:
         looked_at = all(len(end.looks) < len(LOOKS) for end in self._ends)
         return not self._busy and (looked_at or self._down)
@@ -138,9 +147,10 @@ class Mirror:
         self._changed.notify_all()
 
     def _work(self) -> None:
-        while True:
+        me = threading.current_thread()
+        while self._thread is me:
             with self._changed:
-                while (seconds := self._wait()) != 0:
+                while self._thread is me and (seconds := self._wait()) != 0:
                     self._changed.wait(seconds)
                 sheets, ends = self._due()
                 self._busy = bool(sheets or ends)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import os
 import sys
 import threading
@@ -46,8 +47,15 @@ def settings_of(app: Celery | None = None) -> Settings:
     found = _settings.get(app)
     if found is None:
         config = {key: app.conf[key] for key in app.conf if str(key).upper().startswith("BRIDGE_")}
-        found = _settings[app] = Settings.load(config=config)
+        found = _settings[app] = _with_backend(Settings.load(config=config), app)
     return found
+
+
+def _with_backend(settings: Settings, app: Celery) -> Settings:
+    """Where results are the journal, they are those of the app, unless another is named."""
+    if not settings.in_result_backend or settings.result_backend:
+        return settings
+    return dataclasses.replace(settings, result_backend=app.conf.result_backend)
 
 
 def settings_for(task: Any) -> Settings:
@@ -86,7 +94,7 @@ def mirror_of(settings: Settings) -> Mirror | None:
     Raises:
         SettingsError: MIRROR is on, and the Celery app has no result backend that others can read.
     """
-    app = next((app for app, found in tuple(_settings.items()) if found == settings), None)
+    app = _app_of(settings)
     if not settings.mirrors or app is None:
         return None
     url = app.conf.result_backend
@@ -95,6 +103,10 @@ def mirror_of(settings: Settings) -> Mirror | None:
     if settings.mirror:
         raise SettingsError("BRIDGE_MIRROR", True, NOTHING_TO_MIRROR_IN)
     return None
+
+
+def _app_of(settings: Settings) -> Celery | None:
+    return next((app for app, found in tuple(_settings.items()) if found == settings), None)
 
 
 def open_emitter(settings: Settings, mirror: Mirror | None = None) -> Emitter:
@@ -108,7 +120,7 @@ def open_emitter(settings: Settings, mirror: Mirror | None = None) -> Emitter:
 
     from bridge.sender.emitter import Emitter
 
-    return Emitter(settings, mirror)
+    return Emitter(settings, mirror, _app_of(settings))
 
 
 def flush_all() -> None:

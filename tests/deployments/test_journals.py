@@ -11,11 +11,16 @@ from typing import Any
 import pytest
 import requests
 
+from bridge.settings import Settings
+from tests.backends import backend_url, shared_postgres
 from tests.conftest import free_port
-from tests.deployments.conftest import start_at
+from tests.deployments.conftest import Backstage, start_at
 from tests.deployments.suite import Place, run_whole
 from tests.deployments.ways import Served, Way
-from tests.nodes import SECRET
+from tests.nodes import SECRET, running
+from tests.security.conftest import celery_worker
+
+__all__ = ["shared_postgres"]
 
 pytestmark = pytest.mark.e2e
 ALONE = Way(
@@ -24,6 +29,48 @@ ALONE = Way(
     "threading",
     program=Path(sys.executable),
 )
+
+
+#: The message queue, and the result backend that is the journal: the last has no Redis at all.
+ROWS = [
+    ("redis", "sqlite"), ("amqp", "redis"), ("amqp", "sqlite"), ("amqp", "postgresql"),
+]  # fmt: skip
+WORKER = ("-P", "threads", "-c", "8", "--without-mingle", "--without-gossip")
+
+
+@pytest.fixture(params=ROWS, ids=" and ".join)
+def row(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """The variables of a row."""
+    queue, backend = request.param
+    server = request.getfixturevalue("shared_rabbit" if queue == "amqp" else "shared_redis")
+    return {
+        "BRIDGE_MESSAGE_QUEUE": server.url,
+        "BRIDGE_JOURNAL": "result-backend",
+        "BRIDGE_RESULT_BACKEND": backend_url(backend, request, tmp_path),
+        "BRIDGE_CHANNEL": f"row-{uuid.uuid4().hex}",
+        "BRIDGE_RATE_IDLE": "10",
+        "BRIDGE_SECRET_KEY": SECRET,
+        "DEMO_UPLOADS": str(tmp_path / "uploads"),
+    }
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.redis
+def test_the_whole_suite_with_the_result_backend_as_journal(
+    row: dict[str, str], tmp_path: Path
+) -> None:
+    node = Settings.load(environ=row)
+    with (
+        celery_worker(tmp_path / "worker.log", row, options=WORKER),
+        running(node, BRIDGE_RESULT_BACKEND=row["BRIDGE_RESULT_BACKEND"]) as served,
+    ):
+        told = requests.get(f"{served.url}/readyz", timeout=30).json()["promises_off"]
+        off = [each.partition(":")[0] for each in told]
+        assert {"replay", "lists", "lost workers"} <= set(off)
+        backstage = Backstage(tmp_path, row)
+        run_whole(Place(backstage, served.url, off=off))
+        backstage.close()
+        assert not [line for line in served.log if "Traceback" in line], "\n".join(served.log)
 
 
 class Inside:

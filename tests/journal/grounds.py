@@ -9,17 +9,23 @@ from typing import Any, Protocol
 import fakeredis
 from redis import Redis
 
-from bridge.journal import Journal, RedisJournal
+from bridge.journal import Journal, RedisJournal, open_journal
 from bridge.journal.memory import MemoryJournal, _shelves
+from bridge.journal.results import Results
 from bridge.message_queue.choice import carrier_of, line_of
 from bridge.rooms import events_key, room_channel, state_key
 from bridge.settings import Settings
 
 
 class Ground(Protocol):
-    """Where a journal is."""
+    """Where a journal is.
+
+    Attributes:
+        lease: that of the process that publishes, where the journal makes a difference by it.
+    """
 
     settings: Settings
+    lease: str
 
     def journal(self) -> Journal:
         """Another process's, if it can have one."""
@@ -38,6 +44,8 @@ class Ground(Protocol):
 
 
 class RedisGround:
+    lease = ""
+
     def __init__(self, client: Redis, settings: Settings) -> None:
         self.client = client
         self.settings = settings
@@ -78,6 +86,8 @@ class RedisGround:
 
 
 class MemoryGround:
+    lease = ""
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._links: list[Any] = []
@@ -112,6 +122,40 @@ class MemoryGround:
 
     def senders(self, job: str) -> int:
         return len(_shelves[self.settings.channel].entries[job].told)
+
+
+class BackendGround:
+    """Celery's result backend, in a file.
+
+    Args:
+        live: whether the publisher runs the job; else all is written at once.
+    """
+
+    def __init__(self, settings: Settings, *, live: bool) -> None:
+        self.settings = settings
+        self.lease = "a-lease" if live else ""
+        self.results = Results(settings.require_result_backend())
+        self._memory = MemoryGround(settings)
+
+    def journal(self) -> Journal:
+        return open_journal(self.settings, carrier_of(self.settings))
+
+    def forget(self, job: str) -> None:
+        for part in ("bridge", "queued"):
+            self.results.store(f"{job}~{part}", None, "FORGOTTEN")
+
+    def freeze(self, job: str) -> Callable[[], None]:
+        kept = self.results.meta(f"{job}~bridge")["result"]
+        return lambda: self.results.store(f"{job}~bridge", kept, "BRIDGE")
+
+    def listen(self, *rooms: str) -> Callable[[], bytes | None]:
+        return self._memory.listen(*rooms)
+
+    def senders(self, job: str) -> int:
+        return 0
+
+    def close(self) -> None:
+        self._memory.close()
 
 
 def fake(settings: Settings) -> RedisGround:

@@ -86,6 +86,12 @@ class Office:
             assert not thread.is_alive()
         self._threads.clear()
 
+    def close(self) -> None:
+        self.end()
+        self.mirror.close()
+        self.app.close()
+        self.readers.close()
+
 
 def office(url: str, channel: str, **conf: Any) -> Office:
     made = Office(url, channel, **conf)
@@ -102,8 +108,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def at_work(url: str, channel: str) -> Iterator[Office]:
     made = office(url, channel)
     yield made
-    made.end()
-    made.app.close()
+    made.close()
 
 
 def test_others_read_how_far_a_job_is_and_then_its_result(at_work: Office) -> None:
@@ -229,6 +234,7 @@ def test_a_backend_that_hangs_holds_up_nothing_but_celery_itself(
     proxy.heal()
     made.end()
     assert made.readers.AsyncResult(job).get(timeout=30) == "done"
+    made.close()
     proxy.close()
 
 
@@ -240,6 +246,7 @@ def test_tasks_whose_results_are_ignored_are_not_mirrored(redis_url: str, channe
     assert outbox_of(settings_of(made.app)).flush(30)
     made.end()
     assert made.readers.AsyncResult(job).state == "PENDING"
+    made.close()
 
 
 @pytest.mark.parametrize("url", ["disabled://", "rpc://"])
