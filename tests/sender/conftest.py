@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from bridge.journal import RedisJournal, connect
+from bridge.journal import open_journal
 from bridge.sender.process import _settings
 from bridge.settings import Settings
 from tests.conftest import RedisServer, wait_until
@@ -30,7 +30,7 @@ class Jobs:
     def __init__(self, app: Celery, settings: Settings) -> None:
         self.app = app
         self.settings = settings
-        self.journal = RedisJournal(connect(settings.message_queue), settings)
+        self.journal = open_journal(settings)
 
     def snapshot(self, job: str) -> dict[str, Any]:
         return self.journal.read([(job, 0)])[0].snapshot or {}

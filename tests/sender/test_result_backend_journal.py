@@ -1,0 +1,89 @@
+"""The result backend as the journal: a prefork worker whose children live for one task."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from bridge import emit, submit
+from bridge.errors import SettingsError
+from bridge.sender.process import flush_all, settings_of
+from tests.conftest import wait_until
+from tests.sender import bridged_tasks as tasks
+from tests.sender.conftest import Jobs, running_worker
+
+pytestmark = [
+    pytest.mark.redis,
+    pytest.mark.usefixtures("worker"),
+    pytest.mark.filterwarnings("ignore:Call to deprecated setex"),
+]
+
+
+@pytest.fixture(scope="module")
+def worker_environ(worker_environ: dict[str, str]) -> dict[str, str]:
+    own = {"BRIDGE_JOURNAL": "result-backend", "BRIDGE_RATE_IDLE": "20"}
+    return {**worker_environ, **own, "BRIDGE_RESULT_BACKEND": worker_environ["TEST_BACKEND"]}
+
+
+@pytest.fixture(scope="module")
+def worker(jobs: Jobs, worker_environ: dict[str, str]) -> Iterator[None]:
+    queue = worker_environ["TEST_QUEUE"]
+    with running_worker(worker_environ, "-c", "4", "--max-tasks-per-child", "1", "-Q", queue):
+        yield
+
+
+def test_the_last_word_is_stored_before_the_child_ends(jobs: Jobs) -> None:
+    snapshot = jobs.wait_for(submit(tasks.count, [25]).id, "SUCCESS")
+    wait_until(lambda: jobs.snapshot(snapshot["job"])["result"] == {"n": 25})
+    snapshot = jobs.snapshot(snapshot["job"])
+    assert (snapshot["current"], snapshot["last_seq"], snapshot["unit"]) == (25, 3, "rows")
+    assert snapshot["queued_at"] <= snapshot["started_at"] <= snapshot["ended_at"]
+
+
+def test_the_next_try_in_another_child_is_the_next_run(jobs: Jobs) -> None:
+    job = submit(tasks.shared, [2]).id
+    wait_until(lambda: [run["state"] for run in jobs.snapshot(job).get("runs", [])] == [
+        "RETRY", "RETRY", "SUCCESS",
+    ])  # fmt: skip
+    assert (jobs.snapshot(job)["run"], jobs.snapshot(job)["attempt"]) == (3, 2)
+
+
+def test_a_child_that_dies_leaves_its_figures_and_the_parent_tells_the_end(jobs: Jobs) -> None:
+    snapshot = jobs.wait_for(submit(tasks.die).id, "FAILURE")
+    assert (snapshot["current"], snapshot["total"]) == (3, 10)
+    assert snapshot["error"]["type"] == "WorkerLostError"
+
+
+def test_cancelled_while_it_runs_and_while_it_is_queued(jobs: Jobs) -> None:
+    running = submit(tasks.work, [60]).id
+    queued = submit(tasks.work, [60], countdown=1).id
+    assert jobs.snapshot(queued)["state"] == "PENDING", "it is there before the task is sent"
+    assert jobs.journal.cancel(queued) == "ok"
+    jobs.wait_for(running, "PROGRESS")
+    assert jobs.journal.cancel(running) == "ok"
+    assert jobs.wait_for(queued, "REVOKED")["current"] is None
+    assert jobs.wait_for(running, "REVOKED")["current"] > 0
+    wait_until(lambda: jobs.app.AsyncResult(running).state == "REVOKED")
+    assert jobs.journal.cancel(running) == "finished"
+
+
+def test_events_from_elsewhere_go_to_who_watches_and_into_no_count(jobs: Jobs) -> None:
+    job = f"job-{uuid.uuid4().hex}"
+    emit("note", {"a": 1}, job=job)
+    flush_all()
+    assert jobs.snapshot(job) == {}
+
+
+def test_a_worker_without_any_result_backend_is_refused(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BRIDGE_RESULT_BACKEND")
+    from celery import Celery
+
+    with_one = Celery("with", backend="redis://127.0.0.1:1/0", set_as_current=False)
+    assert settings_of(with_one).require_result_backend() == "redis://127.0.0.1:1/0"
+    without = Celery("without", broker="memory://", set_as_current=False)
+    with pytest.raises(SettingsError, match="BRIDGE_RESULT_BACKEND"):
+        settings_of(without).require_result_backend()
