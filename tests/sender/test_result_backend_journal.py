@@ -1,9 +1,10 @@
-"""The result backend as the journal: a prefork worker whose children live for one task."""
+"""The result backend as the journal, with real prefork workers."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -30,14 +31,19 @@ def worker_environ(worker_environ: dict[str, str]) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def worker(jobs: Jobs, worker_environ: dict[str, str]) -> Iterator[None]:
     queue = worker_environ["TEST_QUEUE"]
-    with running_worker(worker_environ, "-c", "4", "--max-tasks-per-child", "1", "-Q", queue):
+    with running_worker(worker_environ, "-c", "2", "-Q", queue):
         yield
 
 
-def test_the_last_word_is_stored_before_the_child_ends(jobs: Jobs) -> None:
-    snapshot = jobs.wait_for(submit(tasks.count, [25]).id, "SUCCESS")
-    wait_until(lambda: jobs.snapshot(snapshot["job"])["result"] == {"n": 25})
-    snapshot = jobs.snapshot(snapshot["job"])
+def test_the_last_word_is_stored_before_a_child_ends(
+    jobs: Jobs, start_worker: Callable[..., Any]
+) -> None:
+    queue = f"{jobs.settings.channel}-recycled"
+    with start_worker("-c", "1", "--max-tasks-per-child", "1", "-Q", queue):
+        job = submit(tasks.count, [25], queue=queue).id
+        # Celery's word may be there a moment before ours, which has the figures.
+        wait_until(lambda: jobs.snapshot(job)["result"] == {"n": 25})
+    snapshot = jobs.snapshot(job)
     assert (snapshot["current"], snapshot["last_seq"], snapshot["unit"]) == (25, 3, "rows")
     assert snapshot["queued_at"] <= snapshot["started_at"] <= snapshot["ended_at"]
 
