@@ -39,6 +39,9 @@ _PAUSE_SECONDS: Final = 1.0
 #: So often, at RATE_IDLE, the last word of a run is looked at: an older run in another process may
 #: just have been about to write.
 _LOOKS: Final = 2
+#: How long a retry waits at most for the last word of the try before, and how often it looks.
+_LAST_TRY_SECONDS: Final = 0.5
+_LOOK_AGAIN_SECONDS: Final = 0.02
 _PING: Final = "celery-bridge~ping"
 
 _log = logging.getLogger(__name__)
@@ -190,17 +193,40 @@ class BackendJournal:
     def _open(self, p: Publication) -> None:
         """Read what is known of a job, before a run of it is told."""
         told_end = "" if p.ended else stamp(self._results.meta(p.job))
-        kept = self._siblings.load(p.job) or Kept(Entry(p.job))
+        kept = self._load_for_try(p)
         asked = self._siblings.cancelled_at(p.job)
         with self._changed:
             book = self._books.get(p.job)
-            if book is None or book.kept.entry.rev < kept.entry.rev:
+            if book is None or book.foreign or book.kept.entry.rev < kept.entry.rev:
                 book = self._books[p.job] = _Book(kept)
             if book.kept.entry.rank == RANK[SUCCESS]:
                 book.kept.calm = book.kept.entry.rev
             book.kept.told_end = told_end
+            book.looks = _LOOKS
             book.cancelled = asked > book.kept.calm
             self._bound()
+
+    def _load_for_try(self, p: Publication) -> Kept:
+        """Load what is known; after a retry, with the last word of the try before.
+
+        With ``countdown=0`` this one may begin, in another process, before that one's end is
+        stored. Its events would then be counted anew, and its line be missing among the runs.
+        """
+        end = time.monotonic() + _LAST_TRY_SECONDS
+        while True:
+            kept = self._siblings.load(p.job) or Kept(Entry(p.job))
+            entry = kept.entry
+            told = entry.attempt >= p.attempt - 1 and entry.rank >= RANK[RETRY]
+            if told or not p.attempt or self._tried_here(p) or time.monotonic() > end:
+                return kept
+            time.sleep(_LOOK_AGAIN_SECONDS)
+
+    def _tried_here(self, p: Publication) -> bool:
+        """Whether the try before runs in this process, which has not told its end yet."""
+        book = self._books.get(p.job)
+        if book is None or book.foreign:
+            return False
+        return book.kept.entry.attempt >= p.attempt - 1
 
     def _bound(self) -> None:
         for job in [job for job, book in self._books.items() if not book.changed]:

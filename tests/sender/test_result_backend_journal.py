@@ -48,12 +48,15 @@ def test_the_last_word_is_stored_before_a_child_ends(
     assert snapshot["queued_at"] <= snapshot["started_at"] <= snapshot["ended_at"]
 
 
-def test_the_next_try_in_another_child_is_the_next_run(jobs: Jobs) -> None:
-    job = submit(tasks.shared, [2]).id
-    wait_until(lambda: [run["state"] for run in jobs.snapshot(job).get("runs", [])] == [
-        "RETRY", "RETRY", "SUCCESS",
-    ])  # fmt: skip
-    assert (jobs.snapshot(job)["run"], jobs.snapshot(job)["attempt"]) == (3, 2)
+def test_the_next_try_in_another_child_is_the_next_run_and_counts_on(jobs: Jobs) -> None:
+    """At once, so that it may begin before the end of the last one is stored."""
+    for job in [submit(tasks.shared, [2]).id for _ in range(8)]:
+        jobs.wait_for(job, "SUCCESS")
+        wait_until(lambda job=job: [run["state"] for run in jobs.snapshot(job)["runs"]] == [
+            "RETRY", "RETRY", "SUCCESS",
+        ])  # fmt: skip
+        snapshot = jobs.snapshot(job)
+        assert (snapshot["run"], snapshot["attempt"], snapshot["last_seq"]) == (3, 2, 3)
 
 
 def test_a_child_that_dies_leaves_its_figures_and_the_parent_tells_the_end(jobs: Jobs) -> None:
