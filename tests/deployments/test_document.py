@@ -57,7 +57,7 @@ ROWS = {
         "`link`, `link_error`", "chains, groups, chords", "`shared_task`, class-based tasks",
         "two Celery apps in one process", "Django's set-up",
     ),
-    "Journals": ("Redis or Valkey", "memory"),
+    "Journals": ("Redis or Valkey", "Celery's result backend", "the same beside a Redis", "memory"),
 }  # fmt: skip
 
 
