@@ -40,7 +40,7 @@ _PAUSE_SECONDS: Final = 1.0
 #: just have been about to write.
 _LOOKS: Final = 2
 #: How long a retry waits at most for the last word of the try before, and how often it looks.
-_LAST_TRY_SECONDS: Final = 0.5
+_LAST_TRY_SECONDS: Final = 2.0
 _LOOK_AGAIN_SECONDS: Final = 0.02
 _PING: Final = "celery-bridge~ping"
 
