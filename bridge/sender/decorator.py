@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, ParamSpec, TypeVar, overload
 
-from celery import current_task
+from celery import current_task, signals
 from celery.exceptions import Ignore
 from celery.local import Proxy
 
@@ -18,7 +18,7 @@ import bridge.sender.followers  # noqa: F401 - hears Celery's signals
 from bridge.errors import DecoratorError, JobCancelled
 from bridge.records import REVOKED
 from bridge.sender.events import events_of
-from bridge.sender.lifecycle import MARK, OPEN
+from bridge.sender.lifecycle import MARK, OPEN, is_bridged, is_job
 from bridge.sender.logs import capture
 from bridge.sender.pen import Pen, stores_results
 from bridge.sender.process import outbox_of, settings_of
@@ -222,7 +222,14 @@ def _begin(task: Any, options: Options) -> Progress:
         send_event=events_of(run, lambda: outbox_of(settings)),
         told_end=lambda: outbox_of(settings).ended(),
     )
-    if settings.mirrors and stores_results(task):
+    if is_bridged(task) and settings.mirrors and stores_results(task):
         progress.pen = Pen(run.job, run.run_id, task.request)
     setattr(task.request, OPEN, progress)
     return progress
+
+
+@signals.task_prerun.connect(weak=False)
+def _begins_undecorated(task: Any = None, **_: Any) -> None:
+    """A task without the decorator runs as a job: it is told when it begins and how it ends."""
+    if task is not None and not is_bridged(task) and is_job(task, task.request):
+        outbox_of(settings_of(task.app)).open(_begin(task, Options()))

@@ -17,7 +17,7 @@ from bridge.records import FAILURE, REVOKED, blank_record
 from bridge.sender.lane import AmendedSource
 from bridge.sender.lifecycle import context_of, ending, is_bridged, is_sound, open_of
 from bridge.sender.process import outbox_of, settings_of
-from bridge.sender.run import header_of
+from bridge.sender.run import HEADER, header_of, read_header
 
 #: So many followers of one task are told of.
 MAX_FOLLOWERS: Final = 10_000
@@ -85,8 +85,10 @@ def _tasks_in(signature: Any) -> Iterator[dict[str, Any]]:
 
 def _end(app: Any, signature: dict[str, Any], request: Any, state: str, error: object) -> None:
     """End a task that was never sent; what has run, or has ended, stays as it is."""
-    name, job = signature.get("task"), (signature.get("options") or {}).get("task_id")
-    if not is_sound(job) or not is_bridged(app.tasks.get(name)):
+    options = signature.get("options") or {}
+    name, job = signature.get("task"), options.get("task_id")
+    submitted = read_header((options.get("headers") or {}).get(HEADER)).get("job") == job
+    if not is_sound(job) or not (submitted or is_bridged(app.tasks.get(name))):
         return
     blank = blank_record(str(job), str(name)) | {
         "root": request.root_id, "parent": request.id, "user": header_of(request).get("user")

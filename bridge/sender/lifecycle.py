@@ -17,6 +17,7 @@ from typing import Any, Final
 from billiard.process import current_process
 from celery import current_app, current_task, signals
 from celery.exceptions import Ignore, Reject, Retry, TaskRevokedError
+from celery.states import IGNORED, REJECTED
 
 from bridge.errors import InvalidId
 from bridge.records import (
@@ -47,11 +48,29 @@ _vouchers: Final[list[Voucher]] = []
 #: What the worker has received and not done with: Celery's requests, for telling which run failed.
 _received: weakref.WeakSet[Any] = weakref.WeakSet()
 _REPLACED: Final = "Replaced by new task"
+#: Celery's own task that ends a job which has replaced itself by a group.
+_ACCUMULATE: Final = "celery.accumulate"
 
 
 def is_bridged(task: Any) -> bool:
     """Whether a Celery task runs a function under `push_progress`."""
     return task is not None and hasattr(getattr(task, "run", None), MARK)
+
+
+def is_job(task: Any, request: Any) -> bool:
+    """Whether a run is a job's: a bridged task's, or one by another task under a job's id.
+
+    `submit` was given a task without the decorator, or a job has replaced itself by one.
+
+    Args:
+        request: Celery's, or its context; None: unknown.
+    """
+    if task is None or is_bridged(task):
+        return task is not None
+    context = getattr(request, "_context", request)
+    return context is not None and (
+        task.name == _ACCUMULATE or header_of(context).get("job") == context.id
+    )
 
 
 def pending_record(
@@ -80,10 +99,18 @@ def _queued(sender: str | None = None, headers: Any = None, **_: Any) -> None:
     user = known.get("user") or (parent.run.user if parent is not None else _inherited_user())
     queued_at = known.get("queued_at") or round(time.time(), 3)
     bridged = is_bridged(current_app.tasks.get(sender)) if sender else False
-    if bridged or user is not None:
-        headers[HEADER] = {"queued_at": queued_at} | ({} if user is None else {"user": user})
     job = headers.get("id")
-    if not bridged or not isinstance(job, str) or not is_sound(job) or known.get("job") == job:
+    told = known.get("job") == job
+    replaces = parent is not None and parent.run.job == job
+    if bridged or user is not None or replaces:
+        headers[HEADER] = (
+            {"queued_at": queued_at}
+            | ({} if user is None else {"user": user})
+            | ({"job": job} if told or replaces else {})
+        )
+    if not bridged or not isinstance(job, str) or not is_sound(job):
+        return
+    if told and "queued_at" in known:  # by `submit`
         return
     record = pending_record(
         job, sender, user=user, root=headers.get("root_id"), parent=headers.get("parent_id")
@@ -100,7 +127,7 @@ def _inherited_user() -> str | None:
 @signals.task_received.connect(weak=False)
 def _got(sender: Any = None, request: Any = None, **_: Any) -> None:
     """The worker has a message: the run to come gets its name, before a child may die of it."""
-    if request is not None and is_bridged(request.task):
+    if request is not None and is_job(request.task, request):
         request.delivery_info[RUN] = new_run_id()
         _received.add(request)
 
@@ -117,7 +144,7 @@ def _retried(sender: Any = None, request: Any = None, reason: Any = None, **_: A
     progress = open_of(sender)
     if progress is not None:
         settle_retry(progress, reason)
-    elif is_bridged(sender) and request is not None:
+    elif request is not None and is_job(sender, request):
         # The worker's parent does so for a child that died, or when it lost its broker.
         amend(sender, request.id, RETRY, error=getattr(reason, "exc", None), request=request)
 
@@ -149,14 +176,14 @@ def _failed(
     progress = open_of(sender)
     if progress is not None:
         progress.finish(FAILURE, error=exception)
-    elif is_bridged(sender):
+    elif task_id is not None and is_job(sender, context_of(sender, task_id)):
         amend(sender, task_id, FAILURE, error=exception)
 
 
 @signals.task_revoked.connect(weak=False)
 def _revoked(sender: Any = None, request: Any = None, **_: Any) -> None:
     """A queued task was revoked or expired, or a running one was terminated."""
-    if is_bridged(sender) and request is not None:
+    if request is not None and is_job(sender, request):
         amend(sender, request.id, REVOKED, request=request)
 
 
@@ -169,7 +196,7 @@ def _ran(sender: Any = None, state: str | None = None, retval: Any = None, **_: 
     _look_after_end(progress, sender, state, retval)
     if progress.finished:
         return
-    outcome = progress.raised
+    outcome = retval if state in (IGNORED, REJECTED) else progress.raised
     if isinstance(outcome, Retry):
         settle_retry(progress, outcome)
     elif isinstance(outcome, Reject):

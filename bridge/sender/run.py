@@ -15,7 +15,8 @@ from bridge.rooms import check_job_id, check_user_id
 #: nonce of the run to come, so that both know it by the same name.
 RUN: Final = "bridge_run"
 #: The task header in which travel: ``user`` (children inherit it), ``queued_at``, ``job``, the id
-#: whose PENDING `submit` has journalled already, and ``root``, which Celery forgets in eager mode.
+#: that `submit` gave, or that of a job which replaced itself by the task: such a task is a job
+#: without the decorator, too; and ``root``, which Celery forgets in eager mode.
 HEADER: Final = "bridge"
 
 

@@ -38,6 +38,7 @@ def with_id(task: Any, job: str) -> Any:
     """Return a copy whose last task, or the group that ends it, has this id.
 
     Celery does so by the option ``task_id``, but neither in eager mode nor for a chain in a chord.
+    The task is marked as that job, for workers that find no decorator on it.
     """
     flow: Any = maybe_signature(task, clone=True)
     made: Any = flow
@@ -47,6 +48,8 @@ def with_id(task: Any, job: str) -> Any:
         made.body = with_id(made.body, job)
     else:
         made.set(task_id=job)
+        if not isinstance(flow, group):
+            made.set(headers={**(made.options.get("headers") or {}), HEADER: {"job": job}})
     return made
 
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celery import Celery, Task, shared_task
+from celery import Celery, Task, group, shared_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 
 from bridge import Progress, current_progress, emit, push_progress
@@ -235,6 +235,29 @@ def late(*, progress: Progress) -> int:
 @push_progress
 def spawns_failure() -> None:
     fail.delay("alone")
+
+
+@app.task(bind=True)
+@push_progress
+def replace_by_group(self: Task[Any, Any]) -> Any:
+    raise self.replace(group(count.s(1), count.s(2)))
+
+
+@app.task(bind=True)
+@push_progress
+def replace_by_plain(self: Task[Any, Any]) -> Any:
+    raise self.replace(plain.si())
+
+
+@app.task
+def plain() -> None:
+    pass
+
+
+@app.task(bind=True, max_retries=1)
+def plain_retry(self: Task[Any, Any]) -> None:
+    if not self.request.retries:
+        raise self.retry(countdown=0)
 
 
 @app.task

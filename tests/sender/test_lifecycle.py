@@ -150,6 +150,37 @@ def test_a_replaced_task_goes_on_as_the_other(jobs: Jobs) -> None:
     wait_until(lambda: [s for *_, s in history(jobs.snapshot(job.id))] == ["RETRY", "SUCCESS"])
 
 
+@pytest.mark.parametrize("task", ["replace_by_group", "replace_by_plain"])
+def test_a_task_replaced_by_one_that_is_not_bridged_ends_with_it(jobs: Jobs, task: str) -> None:
+    """Of a group Celery makes a chord, whose body is Celery's own task."""
+    job = submit(getattr(tasks, task))
+    jobs.wait_for(job.id, "SUCCESS")
+    wait_until(lambda: [s for *_, s in history(jobs.snapshot(job.id))] == ["RETRY", "SUCCESS"])
+
+
+UNDECORATED: dict[str, tuple[Any, list[str]]] = {
+    "task": (tasks.plain, ["SUCCESS"]),
+    "failure": (tasks.plain_failure, ["FAILURE"]),
+    "retry": (tasks.plain_retry, ["RETRY", "SUCCESS"]),
+    "by its name": ("tests.sender.bridged_tasks.plain", ["SUCCESS"]),
+    "chain": (chain(tasks.count.si(1), tasks.plain.si()), ["SUCCESS"]),
+    "chain that fails before": (chain(tasks.fail.si("x"), tasks.plain.si()), []),
+    "Celery's own": (tasks.count.starmap([(1,), (2,)]), ["SUCCESS"]),
+}
+
+
+@pytest.mark.parametrize("user", [None, "ann"])
+@pytest.mark.parametrize("name", UNDECORATED)
+def test_what_is_submitted_without_the_decorator_tells_how_it_ends(
+    jobs: Jobs, name: str, user: str | None
+) -> None:
+    task, states = UNDECORATED[name]
+    job = submit(task, user=user)
+    snapshot = jobs.wait_for(job.id, "SUCCESS", "FAILURE")
+    assert (snapshot["user"], snapshot["result"]) == (user, None)
+    wait_until(lambda: [s for *_, s in history(jobs.snapshot(job.id))] == states)
+
+
 def test_a_running_job_is_cancelled_at_its_next_step(jobs: Jobs) -> None:
     job = submit(tasks.work, [60])
     jobs.wait_for(job.id, "PROGRESS")
