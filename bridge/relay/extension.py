@@ -98,6 +98,7 @@ class Bridge:
         self._given = settings
         self._authorize = authorize
         self._lock = threading.Lock()
+        self._hears_base_in = 0
         self._serving: _Serving | None = None
         if app is not None:
             self.init_app(app)
@@ -288,8 +289,10 @@ class Bridge:
             )
         patching.check(self.async_mode)
         server: Any = self.socketio.server
-        if self._made_socketio:
-            # Else the base channel is heard only from the first connection on.
+        if self._made_socketio and self._hears_base_in != os.getpid():
+            # Else the base channel is heard only from the first connection on. It is heard as long
+            # as the process lives: a second listener would deliver everything twice.
+            self._hears_base_in = os.getpid()
             server.manager_initialized = True
             server.manager.initialize()
         relay = Relay(_with_backend(self.settings, self.celery), server, self.celery)

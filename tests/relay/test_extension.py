@@ -158,6 +158,16 @@ def test_an_unpatched_process_is_refused_at_the_first_request(options: dict[str,
         app.test_client().get("/healthz")
 
 
+def test_a_relay_that_starts_again_hears_the_base_channel_once(bridge: Bridge) -> None:
+    bridge.start()
+    listener = bridge.socketio.server.manager.thread
+    first = bridge.relay
+    bridge.stop()
+    bridge.start()
+    assert bridge.relay is not first
+    assert bridge.socketio.server.manager.thread is listener
+
+
 def test_a_forked_process_gets_a_relay_of_its_own(options: dict[str, Any]) -> None:
     passes(f"""
 import os, time
