@@ -132,6 +132,33 @@ def test_the_order_is_in_the_address_and_chosen_by_keyboard(bob: Page, crowd: li
     wait_until(lambda: titles(bob) == sorted(titles(bob), reverse=True), what="from Z to A")
 
 
+def test_rows_in_another_order_are_read_in_that_order(bob: Page, crowd: list[str]) -> None:
+    bob.fill("#q", "-299")
+    wait_until(lambda: 10 < len(shown(bob)) < 20, what="the few that are found")
+    newest_first = shown(bob)
+    assert newest_first == sorted(newest_first, key=crowd.index, reverse=True)
+    bob.click(".titles [data-column=age]")
+    wait_until(lambda: shown(bob) == newest_first[::-1], what="the oldest first")
+    # Whose row moves keeps the keyboard.
+    link = row(bob, newest_first[2]).locator("a")
+    link.focus()
+    bob.go_back()
+    wait_until(lambda: shown(bob) == newest_first, what="the newest first again")
+    expect(link).to_be_focused()
+
+
+def test_each_width_has_room_for_names_and_for_cancelling(bob: Page) -> None:
+    for width in (1280, 1060, 1040, 800, 740, 320):
+        bob.set_viewport_size({"width": width, "height": 700})
+        boxes = [
+            bob.locator(part).first.bounding_box()
+            for part in ("#rows .what", "#rows .act", "#table")
+        ]
+        name, cancel, table = (box or {"x": 0, "width": 0} for box in boxes)
+        assert name["width"] >= 125, width
+        assert cancel["x"] + cancel["width"] <= table["x"] + table["width"], width
+
+
 def titles(page: Page) -> list[str]:
     return page.locator("#rows .title").all_text_contents()
 

@@ -91,6 +91,7 @@ export class WindowRows {
     this.#container.style.blockSize = `${this.#items.length * this.#height}px`;
     this.#container.classList.add("windowed");
     for (const [job, index] of wanted) this.#place(job, index);
+    this.#putInOrder([...wanted].sort(([, a], [, b]) => a - b).map(([job]) => this.#rows.get(job)));
   }
 
   /** Who is on a row with the keyboard stays there, also while it is out of sight, and has rows to go on to. */
@@ -115,12 +116,19 @@ export class WindowRows {
     const shift = `translateY(${index * this.#height}px)`;
     if (row.style.transform !== shift) row.style.transform = shift;
     row.ariaRowIndex = String(index + 2);
-    if (!row.isConnected) this.#insert(row, index);
   }
 
-  /** Rows stand in the document as on the screen, for the keyboard and for screen readers. */
-  #insert(row, index) {
-    const next = [...this.#container.children].find((each) => Number(each.ariaRowIndex) > index + 2);
-    this.#container.insertBefore(row, next ?? null);
+  /** Rows stand in the document as on the screen, for screen readers and the keyboard: a row that moved would lose it. */
+  #putInOrder(rows) {
+    let at = this.#container.firstElementChild;
+    for (const row of rows) {
+      while (at !== row && row.contains(document.activeElement)) {
+        const passed = at;
+        at = at.nextElementSibling;
+        this.#container.append(passed);
+      }
+      if (at === row) at = at.nextElementSibling;
+      else this.#container.insertBefore(row, at);
+    }
   }
 }
