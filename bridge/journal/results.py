@@ -16,7 +16,9 @@ from typing import Any, Final, TypeVar
 from celery import Celery
 
 from bridge.errors import QueueUnavailable
+from bridge.journal.fork_gate import gate
 from bridge.records import FINAL, MAX_ERROR_CHARS, shorten
+from bridge.settings import hide_credentials
 
 REPLY_SECONDS: Final = 2.0
 _LIMITS: Final[Mapping[str, Any]] = {
@@ -82,17 +84,25 @@ class Results:
 
     def _ask(self, call: Callable[[Any], T]) -> T:
         try:
-            return call(self._backend())
+            with gate.call():
+                return call(self._backend())
         except Exception as error:
             # Any backend, any trouble: what it raises is known to no two of them alike.
             raise QueueUnavailable(
-                f"the result backend can't be reached: {shorten(str(error), MAX_ERROR_CHARS)}"
+                f"the result backend can't be reached: {self._without_credentials(error)}"
             ) from error
+
+    def _without_credentials(self, error: Exception) -> str:
+        text = str(error).replace(self._url, hide_credentials(self._url))
+        return shorten(text, MAX_ERROR_CHARS)
 
     def _backend(self) -> Any:
         pid, backend = getattr(self._here, "backend", (0, None))
         if pid != os.getpid():
-            backend = self._app()._get_backend()
+            app = self._app()
+            backend = app._get_backend()
+            for instance in (app, app.loader, backend):
+                gate.free_in_children(instance)
             if hasattr(backend, "session_manager"):
                 # Of a database: one engine with its connections, and not one for each call.
                 backend.session_manager.forked = True

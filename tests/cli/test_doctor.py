@@ -186,3 +186,32 @@ def test_a_node_that_was_patched_too_late(settings: Settings) -> None:
     assert "redis.connection" in done.output
     assert "patch('gevent')" in done.output
     assert any("patched too late" in line for line in node.log)
+
+
+@pytest.mark.parametrize(
+    ("journal", "backend", "status", "says"),
+    [
+        ("memory", "", 0, "note  journal memory"),
+        ("result-backend", "", 1, "set BRIDGE_RESULT_BACKEND"),
+        ("result-backend", "rpc://", 1, "rpc:// and disabled:// keep nothing"),
+        ("result-backend", "redis://:hidden-word@127.0.0.1:1/0", 1, "correct BRIDGE_RESULT"),
+        ("result-backend", "db+sqlite:///{folder}/results", 0, "ok    journal result-backend db+s"),
+    ],
+)
+def test_journals_that_keep_less(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    journal: str, backend: str, status: int, says: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("BRIDGE_JOURNAL", journal)
+    monkeypatch.setenv("BRIDGE_RESULT_BACKEND", backend.format(folder=tmp_path))
+    done = run()
+    assert (done.exit_code, says in done.output) == (status, True), done.output
+    assert "hidden-word" not in done.output
+    if not status:
+        assert "note  promise off: " in done.output
+
+
+def test_a_message_queue_within_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIDGE_MESSAGE_QUEUE", "memory://")
+    done = run()
+    assert (done.exit_code, "within one process" in done.output) == (0, True), done.output

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from celery import Celery
 from flask import Flask
 from flask_socketio import SocketIO
 
@@ -260,3 +261,25 @@ def test_permessage_deflate_is_not_negotiated(bridge: Bridge) -> None:
 
     assert seen
     assert "HTTP_SEC_WEBSOCKET_EXTENSIONS" not in seen
+
+
+def test_the_result_backend_as_journal_is_that_of_the_celery_app(options: dict[str, Any]) -> None:
+    celery = Celery("theirs", backend="redis://127.0.0.1:1/0", set_as_current=False)
+    options["journal"] = "result-backend"
+    assert Bridge(Flask("a"), celery=celery, **options).settings.result_backend == (
+        "redis://127.0.0.1:1/0"
+    )
+    named = Bridge(Flask("b"), celery=celery, result_backend="db+sqlite:///x", **options)
+    assert named.settings.result_backend == "db+sqlite:///x"
+    for wrong in (None, Celery("rpc", backend="rpc://", set_as_current=False)):
+        with pytest.raises(SettingsError, match=r"BRIDGE_RESULT_BACKEND.*result_backend of"):
+            Bridge(Flask("c"), celery=wrong, **options)
+
+
+def test_a_journal_that_others_do_not_share_is_warned_of(
+    options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    bridge = Bridge(Flask("a"), journal="memory", **options)
+    bridge.start()
+    bridge.stop()
+    assert "BRIDGE_JOURNAL=memory: only this process" in caplog.text

@@ -52,11 +52,35 @@ def test_the_next_try_in_another_child_is_the_next_run_and_counts_on(jobs: Jobs)
     """At once, so that it may begin before the end of the last one is stored."""
     for job in [submit(tasks.shared, [2]).id for _ in range(8)]:
         jobs.wait_for(job, "SUCCESS")
-        wait_until(lambda job=job: [run["state"] for run in jobs.snapshot(job)["runs"]] == [
-            "RETRY", "RETRY", "SUCCESS",
-        ])  # fmt: skip
+        # Celery's word may be there a moment before ours, which has counted the last event.
+        wait_until(lambda job=job: jobs.snapshot(job)["last_seq"] == 3, what=f"3 events of {job}")
         snapshot = jobs.snapshot(job)
+        assert [run["state"] for run in snapshot["runs"]] == ["RETRY", "RETRY", "SUCCESS"]
         assert (snapshot["run"], snapshot["attempt"], snapshot["last_seq"]) == (3, 2, 3)
+
+
+def test_a_task_whose_result_is_ignored_has_a_record_and_no_result(jobs: Jobs) -> None:
+    job = f"job-{uuid.uuid4().hex}"
+    tasks.bare.apply_async(task_id=job, ignore_result=True)
+    wait_until(lambda: jobs.snapshot(job).get("state") == "SUCCESS")
+    assert jobs.snapshot(job)["current"] == 1
+    assert jobs.app.AsyncResult(job).state == "PENDING"
+
+
+@pytest.mark.deployments
+@pytest.mark.parametrize("pool", ["gevent", "eventlet", "threads"])
+def test_green_pools_and_threads(jobs: Jobs, start_worker: Callable[..., Any], pool: str) -> None:
+    queue = f"{jobs.settings.channel}-{pool}"
+    with start_worker("-P", pool, "-c", "8", "-Q", queue):
+        working = submit(tasks.work, [60], queue=queue).id
+        wait_until(lambda: jobs.app.AsyncResult(working).state == "PROGRESS", what="the mirror")
+        started = [submit(tasks.count, [25], queue=queue).id for _ in range(8)]
+        started.append(submit(tasks.shared, [1], queue=queue).id)
+        assert jobs.journal.cancel(working) == "ok"
+        for job in started:
+            jobs.wait_for(job, "SUCCESS")
+            wait_until(lambda job=job: jobs.app.AsyncResult(job).state == "SUCCESS")
+        jobs.wait_for(working, "REVOKED")
 
 
 def test_a_child_that_dies_leaves_its_figures_and_the_parent_tells_the_end(jobs: Jobs) -> None:
