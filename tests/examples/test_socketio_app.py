@@ -171,7 +171,7 @@ def test_progress_comes_to_the_namespace_of_who_asked(
     def states() -> list[str]:
         return [told[1]["state"] for told in guest.received if told[0] == "progress"]
 
-    wait_until(lambda: "SUCCESS" in states(), seconds=30)
+    wait_until(lambda: "SUCCESS" in states(), seconds=90)
     assert all(told[1]["job"] == job["job"] for told in guest.received if told[0] == "progress")
     assert [told for told in other.received if told[0] == "progress"] == []
     watcher = Client(app)
