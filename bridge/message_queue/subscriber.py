@@ -185,17 +185,18 @@ class Subscriber:
             self._wake_writer.send(b"\0")
 
     def _listen(self) -> None:
-        pause = _FIRST_PAUSE
+        pause, told = _FIRST_PAUSE, False
         while not self._stopped.is_set():
             link = None
             try:
                 link = self._line.open()
                 self._resume(link)
-                pause = _FIRST_PAUSE
+                pause, told = _FIRST_PAUSE, False
                 self._converse(link)
             except self._line.errors as error:
-                level = logging.DEBUG if link is None and self._lost else logging.WARNING
+                level = logging.DEBUG if told else logging.WARNING
                 _log.log(level, "no connection to the message queue, trying anew: %s", error)
+                told = True
             except Exception:  # noqa: BLE001 - a node that listens no longer is worse
                 _log.exception("listening failed, trying anew")
             if link is not None:

@@ -322,8 +322,11 @@ class Hurried(threading.Event):
         return super().wait(0.001)
 
 
-def test_it_tries_again_within_a_second_however_long_the_queue_is_away(channel: str) -> None:
-    line = RedisLine(f"redis://127.0.0.1:{free_port()}/0")
+def test_it_tries_again_within_a_second_however_long_the_queue_is_away_and_says_so_once(
+    channel: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    line = RedisLine(f"redis://127.0.0.1:{port}/0")
     subscriber = Subscriber(
         line, channel, on_message=lambda *_: None, on_lost=lambda: None, on_recovered=lambda: None
     )
@@ -333,6 +336,8 @@ def test_it_tries_again_within_a_second_however_long_the_queue_is_away(channel: 
     subscriber.stop()
     asked = [seconds for seconds in pauses.asked if seconds is not None]
     assert 0.5 <= max(asked) <= 1.0
+    told = [r.levelname for r in caplog.records if f":{port}" in r.getMessage()]
+    assert told == ["WARNING"]
 
 
 def test_it_connects_again_however_often_it_has_to(

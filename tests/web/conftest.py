@@ -81,9 +81,23 @@ def uploads(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def app(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    # Else the first request would start a relay, which these tests don't need.
+def make_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask]]:
+    """Makes apps like `create_app`."""
+    # Else the first request would start a relay, which most of these tests don't need.
     monkeypatch.setattr(Bridge, "start", lambda self: None)
+    made: list[Flask] = []
+
+    def make(settings: Settings, demo_settings: DemoSettings) -> Flask:
+        made.append(create_app(settings, demo_settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.extensions["celery-bridge"].stop()
+
+
+@pytest.fixture
+def app(uploads: Path, make_app: Callable[..., Flask]) -> Flask:
     settings = Settings.load(
         {
             "secret_key": KEY,
@@ -93,10 +107,9 @@ def app(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
         environ={},
     )
     demo_settings = DemoSettings(("/std/lib", "/data"), uploads, 100_000, accounts=True)
-    made = create_app(settings, demo_settings)
+    made = make_app(settings, demo_settings)
     made.testing = True
-    yield made
-    made.extensions["celery-bridge"].stop()
+    return made
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from bridge import Bridge
 from bridge.errors import Forbidden
 from bridge.settings import Settings
 from bridge.tokens import Tokens
-from web.app import create_app
 from web.identity import COOKIE
 from web.settings import DemoSettings
 from web.sign_in import onward
@@ -234,7 +233,12 @@ def test_looking_sets_no_cookie(client: FlaskClient, known: Any) -> None:
 
 
 def test_a_cookie_outlives_a_rotation_of_keys(
-    app: Flask, client: FlaskClient, submitted: Submitted, known: Any, uploads: Path
+    app: Flask,
+    client: FlaskClient,
+    submitted: Submitted,
+    known: Any,
+    uploads: Path,
+    make_app: Callable[..., Flask],
 ) -> None:
     job = start(client, submitted, known)
     cookie = cookie_of(client)
@@ -244,19 +248,24 @@ def test_a_cookie_outlives_a_rotation_of_keys(
         (("a new secret for tests",), 403),
     ):
         settings = dataclasses.replace(bridge.settings, secret_key=keys)
-        rotated = create_app(settings, DemoSettings(("/std/lib",), uploads))
+        rotated = make_app(settings, DemoSettings(("/std/lib",), uploads))
         client = rotated.test_client()
         client.set_cookie(COOKIE, cookie.value)
         assert ask(client, job)[0] == status
 
 
 def test_without_accounts_nobody_signs_in_and_guests_remain(
-    app: Flask, signed_in: Browser, submitted: Submitted, known: Any, uploads: Path
+    app: Flask,
+    signed_in: Browser,
+    submitted: Submitted,
+    known: Any,
+    uploads: Path,
+    make_app: Callable[..., Flask],
 ) -> None:
     known.add("a-job", user="ann")
     cookie = cookie_of(signed_in("admin"))
     settings = app.extensions["celery-bridge"].settings
-    client = create_app(settings, DemoSettings(("/std/lib",), uploads)).test_client()
+    client = make_app(settings, DemoSettings(("/std/lib",), uploads)).test_client()
     sent = {"name": "ann", "password": "ann-demo"}
     assert client.post("/sign-in", data=sent).status_code == client.get("/sign-in").status_code
     assert client.get("/sign-in").status_code == 404
@@ -268,10 +277,14 @@ def test_without_accounts_nobody_signs_in_and_guests_remain(
 
 
 def test_where_all_is_public_there_are_jobs_without_tokens(
-    uploads: Path, submitted: Submitted, known: Any, app: Flask
+    uploads: Path,
+    submitted: Submitted,
+    known: Any,
+    app: Flask,
+    make_app: Callable[..., Flask],
 ) -> None:
     settings = Settings.load({"public": True, "async_mode": "threading"}, environ={})
-    client = create_app(settings, DemoSettings(("/std/lib",), uploads)).test_client()
+    client = make_app(settings, DemoSettings(("/std/lib",), uploads)).test_client()
     job = start(client, submitted, known)
     assert client.get(f"/jobs/{job}").status_code == 200
     assert ask(client, job)[0] == 403, "nobody needs one"
