@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -34,9 +36,11 @@ class Postgres:
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))
         self._user: dict[str, object] = {}
         if os.geteuid() == 0:
-            name = "postgres"
-            shutil.chown(self.folder, name, name)
-            self._user = {"user": name, "group": name, "extra_groups": []}
+            known = {user.pw_name for user in pwd.getpwall()}
+            name = "postgres" if "postgres" in known else "nobody"
+            group = grp.getgrgid(pwd.getpwnam(name).pw_gid).gr_name
+            shutil.chown(self.folder, name, group)
+            self._user = {"user": name, "group": group, "extra_groups": []}
         self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust",
                   "--no-sync", "--no-instructions")  # fmt: skip
         self.process = subprocess.Popen(
