@@ -9,12 +9,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import free_port, missing, wait_until
+from tests.conftest import free_port, wait_until
 
 #: Debian puts the programs of each version aside, and only a wrapper in PATH.
 DEBIAN = Path("/usr/lib/postgresql")
@@ -71,16 +70,6 @@ class Postgres:
             [str(program(name)), *words], cwd=self.folder, check=True, capture_output=True,
             **self._user,
         )  # type: ignore[call-overload]  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def shared_postgres() -> Iterator[Postgres]:
-    """One PostgreSQL for a whole run."""
-    if program("initdb") is None:
-        missing("PostgreSQL", "apt-get install postgresql")
-    server = Postgres()
-    yield server
-    server.stop()
 
 
 def backend_url(name: str, request: pytest.FixtureRequest, folder: Path) -> str:

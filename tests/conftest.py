@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from amqp import AMQPError
@@ -231,6 +232,18 @@ def shared_rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitSe
     server = RabbitServer(tmp_path_factory.mktemp("rabbit"))
     yield server
     server.end()
+
+
+@pytest.fixture(scope="session")
+def shared_postgres() -> Iterator[Any]:
+    """One PostgreSQL for a whole run."""
+    from tests.backends import Postgres, program
+
+    if program("initdb") is None:
+        missing("PostgreSQL", "apt-get install postgresql")
+    server = Postgres()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -12,15 +12,13 @@ import pytest
 import requests
 
 from bridge.settings import Settings
-from tests.backends import backend_url, shared_postgres
+from tests.backends import backend_url
 from tests.conftest import free_port
 from tests.deployments.conftest import Backstage, start_at
 from tests.deployments.suite import Place, run_whole
 from tests.deployments.ways import Served, Way
 from tests.nodes import SECRET, running
 from tests.security.conftest import celery_worker
-
-__all__ = ["shared_postgres"]
 
 pytestmark = pytest.mark.e2e
 ALONE = Way(

@@ -19,11 +19,9 @@ from bridge.records import PENDING, Publication, Receipt, state_publication
 from bridge.sender.progress import Progress
 from bridge.sender.run import Run
 from bridge.settings import Settings
-from tests.backends import BACKENDS, backend_url, shared_postgres
+from tests.backends import BACKENDS, backend_url
 from tests.conftest import RedisServer, wait_until
 from tests.faults.proxy import Proxy
-
-__all__ = ["shared_postgres"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")
 

@@ -19,11 +19,9 @@ from bridge.errors import SettingsError
 from bridge.journal.results import Results
 from bridge.sender import mirror as mirrors
 from bridge.sender.process import outbox_of, settings_of
-from tests.backends import BACKENDS, backend_url, shared_postgres
+from tests.backends import BACKENDS, backend_url
 from tests.conftest import RedisServer, wait_until
 from tests.faults.proxy import Proxy
-
-__all__ = ["shared_postgres"]
 
 #: Celery calls what redis-py would have it call otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")
