@@ -41,6 +41,8 @@ NO_JOURNAL = (
 )
 #: How the URLs of result backends begin that only one process can read.
 NOT_SHARED = ("rpc", "disabled")
+#: Such as keep what they have in the memory of one process.
+IN_MEMORY = ("cache+memory://", "cache+memory:///", "db+sqlite://", "db+sqlite:///:memory:")
 NOTHING_TO_MIRROR_IN = (
     "the Celery app has no result backend that other processes can read: set result_backend, or "
     "leave BRIDGE_MIRROR off; rpc:// and disabled:// keep nothing"
@@ -48,7 +50,7 @@ NOTHING_TO_MIRROR_IN = (
 NO_RESULT_BACKEND = (
     "BRIDGE_JOURNAL=result-backend needs one that every process can read: set "
     "BRIDGE_RESULT_BACKEND, such as db+postgresql+psycopg://user@host/name, or result_backend of "
-    "your Celery app; rpc:// and disabled:// keep nothing"
+    "your Celery app; rpc:// and disabled:// keep nothing, and memory is read by nobody else"
 )
 MEMORY_IS_APART = (
     "BRIDGE_JOURNAL=memory: only this process knows the jobs that it runs, though others share its "
@@ -363,7 +365,8 @@ class Settings:
             SettingsError: there is none that other processes can read.
         """
         url = self.result_backend
-        if not url or url.startswith(NOT_SHARED):
+        apart = url in IN_MEMORY and not self.by_memory
+        if not url or url.startswith(NOT_SHARED) or apart:
             raise SettingsError("BRIDGE_RESULT_BACKEND", url, NO_RESULT_BACKEND)
         return url
 

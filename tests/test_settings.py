@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from bridge.errors import SettingsError
@@ -182,6 +184,10 @@ def test_the_result_backend_can_be_the_journal_of_any_queue(queue: str) -> None:
         wrong = Settings.load({**given, "result_backend": url}, environ={})
         with pytest.raises(SettingsError, match=r"BRIDGE_RESULT_BACKEND.*set"):
             wrong.require_result_backend()
+    for url in ("cache+memory://", "db+sqlite:///:memory:"):
+        inside = Settings.load({**given, "result_backend": url}, environ={})
+        with nullcontext() if inside.by_memory else pytest.raises(SettingsError, match=r"memory"):
+            inside.require_result_backend()
     named = Settings.load({**given, "result_backend": "db+sqlite:///x"}, environ={})
     assert named.require_result_backend() == "db+sqlite:///x"
 
