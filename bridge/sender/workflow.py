@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery.canvas import _chain, chord, group, maybe_signature
+from celery.canvas import _chain, chord, chunks, group, maybe_signature
 
 from bridge.sender.run import HEADER
 
@@ -23,8 +23,13 @@ def end_of(task: Any) -> Any:
     """Return the task whose end is the end of the whole, None if a group ends it.
 
     Raises:
-        TypeError: there is no task in it.
+        TypeError: there is no task in it, or none that could tell anything.
     """
+    if isinstance(task, chunks):
+        raise TypeError(
+            f"submit({task!r}): its parts are tasks of Celery without the decorator, so nobody "
+            "would hear of it: submit a group of your own tasks"
+        )
     if isinstance(task, _chain | group) and not task.tasks:
         raise TypeError(f"submit({task!r}): there is no task in it")
     if isinstance(task, _chain):

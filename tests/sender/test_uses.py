@@ -91,6 +91,13 @@ def test_what_a_failure_keeps_from_running_has_failed_too(jobs: Jobs, name: str)
     wait_until(lambda: jobs.app.AsyncResult(job.id).state == "FAILURE")
 
 
+@pytest.mark.parametrize("in_chain", [False, True])
+def test_chunks_are_refused_as_nobody_would_hear_of_them(in_chain: bool) -> None:
+    chunks = tasks.count.chunks([(1,), (2,)], 1)
+    with pytest.raises(TypeError, match="submit a group of your own"):
+        submit(chain(tasks.count.si(1), chunks) if in_chain else chunks)
+
+
 def test_what_a_cancel_keeps_from_running_is_cancelled_too(jobs: Jobs) -> None:
     first = uuid.uuid4().hex
     job = submit(chain(tasks.work.si(60).set(task_id=first), tasks.count.si(2)))
