@@ -19,6 +19,9 @@ const MOST_STAGES = 100;
 /** @type {Record<string, Stage["state"]>} */
 const STAGE_STATES = { SUCCESS: "SUCCESS", FAILURE: "FAILURE", REVOKED: "FAILURE" };
 
+/** The last task of a chain is queued with it, and begins last. @param {StateRecord} state @returns {number} Unix seconds */
+const begunAt = ({ started_at }) => started_at ?? Infinity;
+
 /**
  * What the jobs of a workflow come to. Pure.
  *
@@ -46,7 +49,7 @@ export const summed = (states, root) => {
     error: over ? (failed?.error ?? null) : null,
     started_at: begun.length ? Math.min(...begun) : null,
     ended_at: over && ends.length ? Math.max(...ends) : null,
-    stages: all.filter(({ job }) => job !== root || total === 1).sort(byAge).slice(0, MOST_STAGES).map((state) => ({
+    stages: all.sort((a, b) => begunAt(a) - begunAt(b) || byAge(a, b)).slice(0, MOST_STAGES).map((state) => ({
       name: taskLabel(state.task ?? "") || state.job,
       current: state.current ?? null,
       total: state.total ?? null,

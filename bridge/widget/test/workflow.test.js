@@ -15,7 +15,12 @@ afterEach(() => server.close());
 it("each job counts alike, and is told by itself", () => {
   const sum = summed(new Map([state("root", { state: "SUCCESS" }), state("read_rows", { current: 1, total: 2 }), state("b", { state: "PENDING" })]), "root");
   assert.deepEqual([sum.state, sum.current, sum.total, sum.task], ["PROGRESS", 1, 3, "shop.root"]);
-  assert.deepEqual(sum.stages.map(({ name, state: told }) => [name, told]), [["B", "PROGRESS"], ["Read rows", "PROGRESS"]]);
+  assert.deepEqual(sum.stages.map(({ name, state: told }) => [name, told]), [["B", "PROGRESS"], ["Read rows", "PROGRESS"], ["Root", "SUCCESS"]]);
+});
+
+it("its jobs stand in the order in which they began: the root of a chain is its last task", () => {
+  const chain = new Map([state("third", { queued_at: 1, state: "PENDING" }), state("second", { queued_at: 9, started_at: 9 }), state("first", { queued_at: 2, started_at: 2 })]);
+  assert.deepEqual(summed(chain, "third").stages.map(({ name }) => name), ["First", "Second", "Third"]);
 });
 
 it("it has ended when all have, and failed if one has", () => {

@@ -114,7 +114,7 @@ describe("a list", { skip: missing }, () => {
     const { page } = await on.visit('<h1>Jobs</h1><task-progress root="wf" label="Nightly report" open></task-progress>');
     const workflow = page.locator("task-progress");
     await until(async () => (await workflow.locator(".figure").textContent()) === "55%");
-    assert.equal(await workflow.locator(".stages li").count(), 9);
+    assert.equal(await workflow.locator(".stages li").count(), 10);
     await assertAccessible(page);
     await picture(page, "workflow");
     for (const job of ["resize", "image-2", "image-3", "image-4", "image-5"]) on.server.state(job, { state: "SUCCESS" });
