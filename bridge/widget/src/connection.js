@@ -165,7 +165,8 @@ export class Connection {
     this.#watched.set(watcher.key, watchers);
     standing.release = watcher.tokens?.hold((token) => this.#renewed(watcher, standing, token));
     clearTimeout(this.#returnTimer);
-    this.#socket.connect();
+    // While it is being made, another `connect` would ask the server a second time, and be refused.
+    if (!this.#socket.active) this.#socket.connect();
     if (watcher.tokens && !watcher.token) this.#renew(watcher, standing);
     else this.#flushSoon();
   }

@@ -53,6 +53,17 @@ describe("a watch", () => {
     await until(() => one.state?.state === "PENDING");
   });
 
+  it("that begins while the connection is being made joins it: a second one would be refused", async () => {
+    const asking = [];
+    server.space.use((_, next) => asking.push(next));
+    start("a");
+    await until(() => asking.length);
+    start("b");
+    asking[0]();
+    await until(() => server.members("a") && server.members("b"));
+    assert.equal(asking.length, 1);
+  });
+
   it("goes on from a given number", async () => {
     for (const line of [1, 2, 3]) server.event("a", "row", { line });
     const one = start("a", { since: 2 });
