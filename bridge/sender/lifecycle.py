@@ -194,8 +194,8 @@ def _ran(sender: Any = None, state: str | None = None, retval: Any = None, **_: 
     if progress is None:
         return
     _look_after_end(progress, sender, state, retval)
-    if progress.finished:
-        return
+    if progress.finished or (state is None and not is_bridged(sender)):
+        return  # without a state: this process ends of what the task raised
     outcome = retval if state in (IGNORED, REJECTED) else progress.raised
     if isinstance(outcome, Retry):
         settle_retry(progress, outcome)

@@ -254,6 +254,11 @@ def plain() -> None:
     pass
 
 
+@app.task
+def plain_wait(seconds: float) -> None:
+    time.sleep(seconds)
+
+
 @app.task(bind=True, max_retries=1)
 def plain_retry(self: Task[Any, Any]) -> None:
     if not self.request.retries:

@@ -181,6 +181,13 @@ def test_what_is_submitted_without_the_decorator_tells_how_it_ends(
     wait_until(lambda: [s for *_, s in history(jobs.snapshot(job.id))] == states)
 
 
+def test_a_job_without_the_decorator_that_is_terminated_is_revoked(jobs: Jobs) -> None:
+    job = submit(tasks.plain_wait, [60])
+    jobs.wait_for(job.id, "STARTED")
+    jobs.app.control.revoke(job.id, terminate=True)
+    assert jobs.wait_for(job.id, "SUCCESS", "REVOKED")["state"] == "REVOKED"
+
+
 def test_a_running_job_is_cancelled_at_its_next_step(jobs: Jobs) -> None:
     job = submit(tasks.work, [60])
     jobs.wait_for(job.id, "PROGRESS")
