@@ -317,7 +317,7 @@ def test_cancel(
     for pool in ("prefork", *POOLS):
         queue = cell.stack.channel if pool == "prefork" else f"{cell.stack.channel}-{pool}"
         may = {"actions": ("watch", "cancel"), "queue": queue}
-        queued[pool] = cell.start("steps", 5, countdown=2, **may)
+        queued[pool] = cell.start("steps", 200, countdown=2, **may)
         running[pool] = cell.start("silent", **may)
         assert cancel(queued[pool]) == {"ok": True}
     for pool, job in running.items():
