@@ -84,8 +84,9 @@ class Beats:
                 continue
             self._asked.add(sign.lease)
             beat, _ = self._seen.get(sign.lease, (None, now))
-            # A lease that is gone shows nothing: the journal, or its clock, may have taken it.
-            if beat is None or (sign.beat and sign.beat != beat):
+            # One that is gone says nothing of the last beat: the journal, or its clock, may have
+            # taken a newer one.
+            if sign.beat != beat:
                 self._seen[sign.lease] = (sign.beat, now)
 
     def since(self, lease: str) -> float:

@@ -246,6 +246,17 @@ def test_no_verdict_falls_within_one_lease_after_a_disturbance(
     ward.until("j", "LOST")
 
 
+def test_a_lease_that_is_gone_says_nothing_of_the_beat_that_was_seen_last(ward: Ward) -> None:
+    ward.live()
+    ward.state("j", redeliverable=True)
+    ward.sweep_for(ward.settings.lease - SWEEP_SECONDS)
+    ward.live()  # a newer beat, which the server's clock takes before a sweep has seen it
+    ward.die()
+    ward.sweep_for(ward.settings.lease - SWEEP_SECONDS)
+    assert ward.snapshot("j")["state"] == "PROGRESS"
+    ward.until("j", "LOST")
+
+
 def test_a_server_that_takes_no_beats_makes_no_deaths(own_redis: RedisServer, channel: str) -> None:
     ward = Ward(
         Settings.load(
