@@ -10,18 +10,16 @@ that, too.
 from __future__ import annotations
 
 import copy
-import logging
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bridge.errors import QueueUnavailable
 from bridge.journal.entry import Entry
 from bridge.journal.interface import Cancelled, Carrier, Page, Standing, VitalSigns
 from bridge.journal.outcome import merged
 from bridge.journal.results import Results, outcome_of, stamp
+from bridge.journal.scribe import Scribe
 from bridge.journal.siblings import Kept, Siblings
 from bridge.journal.teller import Teller
 from bridge.records import FINAL, OK, PENDING, RANK, RETRY, SUCCESS, Publication, Reading, Receipt
@@ -35,7 +33,6 @@ PROMISES_OFF: Final = (
     "foreign events: emit(job=...) reaches only those who watch just then, and no streams",
     "versions: other versions on the channel are not noticed",
 )
-_PAUSE_SECONDS: Final = 1.0
 #: So often, at RATE_IDLE, the last word of a run is looked at: an older run in another process may
 #: just have been about to write.
 _LOOKS: Final = 2
@@ -43,8 +40,6 @@ _LOOKS: Final = 2
 _LAST_TRY_SECONDS: Final = 2.0
 _LOOK_AGAIN_SECONDS: Final = 0.02
 _PING: Final = "celery-bridge~ping"
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -92,10 +87,12 @@ class BackendJournal:
         self._teller = Teller(settings, carrier)
         self._interval = 1.0 / settings.rate_idle
         self._limit = settings.outbox_jobs
-        self._changed = threading.Condition()
         self._books: dict[str, _Book] = {}
-        self._thread: threading.Thread | None = None
-        self._down = False
+        self._scribe = Scribe(
+            "celery-bridge-scribe", due_in=self._due_in, write=self._tend_due,
+            meanwhile="the newest is kept, and stored when it is back",
+        )  # fmt: skip
+        self._changed = self._scribe.changed
 
     def publish(self, publications: Sequence[Publication]) -> list[Receipt]:
         """See `Journal.publish`; nothing is told before all that this needs was read."""
@@ -174,11 +171,7 @@ class BackendJournal:
 
     def close(self) -> None:
         """See `Journal.close`."""
-        with self._changed:
-            thread, self._thread = self._thread, None
-            self._changed.notify_all()
-        if thread is not None:
-            thread.join(_PAUSE_SECONDS)
+        self._scribe.close()
         self._teller.close()
         self._results.close()
 
@@ -249,7 +242,7 @@ class BackendJournal:
             book.version += 1
             if p.state in FINAL or p.state == RETRY or before != entry.run_id:
                 book.due_at = float("-inf")
-            self._kick()
+            self._scribe.kick()
         return replace(receipt, cancel=book.cancelled)
 
     def _publish_for_others(self, p: Publication) -> Receipt:
@@ -290,41 +283,17 @@ class BackendJournal:
         cancelled = self._siblings.cancelled_at(job) > kept.calm
         return Standing(kept.entry.rev, kept.entry.run_id, cancelled, "")
 
-    def _kick(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._work, name="celery-bridge-scribe", daemon=True
-            )
-            self._thread.start()
-        self._changed.notify_all()
-
-    def _work(self) -> None:
-        me = threading.current_thread()
-        while self._thread is me:
-            with self._changed:
-                while self._thread is me and (seconds := self._wait()) != 0:
-                    self._changed.wait(seconds)
-                now = time.monotonic()
-                due = [book for book in self._books.values() if book.due_at <= now]
-            try:
-                for book in due:
-                    self._tend(book)
-            except QueueUnavailable as error:
-                if not self._down:
-                    _log.warning("%s; the newest is kept, and stored when it is back", error)
-                self._down = True
-                time.sleep(_PAUSE_SECONDS)
-            except Exception:  # noqa: BLE001 - the thread must outlive whatever it met
-                _log.exception("the journal met an error, and goes on")
-                time.sleep(_PAUSE_SECONDS)
-            else:
-                if self._down:
-                    _log.warning("the result backend is back")
-                self._down = False
-
-    def _wait(self) -> float | None:
+    def _due_in(self) -> float | None:
         dues = [book.due_at for book in self._books.values()]
         return max(0.0, min(dues) - time.monotonic()) if dues else None
+
+    def _tend_due(self) -> bool:
+        with self._changed:
+            now = time.monotonic()
+            due = [book for book in self._books.values() if book.due_at <= now]
+        for book in due:
+            self._tend(book)
+        return bool(due)
 
     def _tend(self, book: _Book) -> None:
         """Write a job's entry, unless a newer run has, and look whether it is to stop."""

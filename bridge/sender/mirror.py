@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 import traceback as tracebacks
 from collections.abc import Iterable, Sequence
@@ -23,6 +22,7 @@ from typing import Any, Final
 
 from bridge.errors import QueueUnavailable
 from bridge.journal.results import Results, stamp
+from bridge.journal.scribe import Scribe
 from bridge.records import FINAL, OK, PROGRESS, STARTED, SUCCESS, Publication, Receipt
 from bridge.sender.pen import Pen
 from bridge.settings import Settings
@@ -34,7 +34,6 @@ RUN_ID: Final = "bridge_run"
 LOOKS: Final = (0.0, 1.0, 5.0, 20.0)
 #: Ends that are looked after, and runs that are mirrored, at the most.
 KEPT: Final = 10_000
-_PAUSE_SECONDS: Final = 1.0
 
 _log = logging.getLogger("bridge.sender")
 
@@ -80,12 +79,14 @@ class Mirror:
     def __init__(self, settings: Settings, results: Results) -> None:
         self._interval = 1.0 / settings.rate_idle
         self._results = results
-        self._changed = threading.Condition()
         self._sheets: dict[str, _Sheet] = {}
         self._ends: list[_End] = []
         self._busy = False
-        self._down = False
-        self._thread: threading.Thread | None = None
+        self._scribe = Scribe(
+            "celery-bridge-mirror", due_in=self._due_in, write=self._write_due,
+            meanwhile="states are not mirrored until it is back",
+        )  # fmt: skip
+        self._changed = self._scribe.changed
 
     def open(self, pen: Pen) -> None:
         """Take a run that begins."""
@@ -102,7 +103,7 @@ class Mirror:
             if sheet is not None and goes_on:
                 with self._changed:
                     sheet.newest = (publication, receipt)
-                    self._kick()
+                    self._scribe.kick()
 
     def look_after(self, pen: Pen, value: Any, state: str) -> None:
         """Have an end looked at that something may be written over; returns at once.
@@ -118,7 +119,7 @@ class Mirror:
         with self._changed:
             self._ends.append(_End(pen, value, state, text, [now + after for after in LOOKS]))
             del self._ends[:-KEPT]
-            self._kick()
+            self._scribe.kick()
 
     def settle(self, seconds: float) -> bool:
         """Wait until no write is under way, and each end was looked at once; whether it is so."""
@@ -127,52 +128,32 @@ class Mirror:
 
     def close(self) -> None:
         """Stop writing, and close the connections; the next state begins anew."""
-        with self._changed:
-            thread, self._thread = self._thread, None
-            self._changed.notify_all()
-        if thread is not None:
-            thread.join(_PAUSE_SECONDS)
+        self._scribe.close()
         self._results.close()
 
     def _is_idle(self) -> bool:
         looked_at = all(len(end.looks) < len(LOOKS) for end in self._ends)
-        return not self._busy and (looked_at or self._down)
+        return not self._busy and (looked_at or self._scribe.down)
 
-    def _kick(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._work, name="celery-bridge-mirror", daemon=True
-            )
-            self._thread.start()
-        self._changed.notify_all()
-
-    def _work(self) -> None:
-        me = threading.current_thread()
-        while self._thread is me:
-            with self._changed:
-                while self._thread is me and (seconds := self._wait()) != 0:
-                    self._changed.wait(seconds)
-                sheets, ends = self._due()
-                self._busy = bool(sheets or ends)
-            try:
-                for sheet in sheets:
-                    self._write(sheet)
-                for end in ends:
-                    self._look_at(end)
-            except QueueUnavailable as error:
-                self._went_away(error)
-            except Exception:  # noqa: BLE001 - the thread must outlive whatever it met
-                _log.exception("the mirror met an error, and goes on")
-            else:
-                self._came_back(bool(sheets or ends))
-            with self._changed:
-                self._busy = False
-                self._changed.notify_all()
-
-    def _wait(self) -> float | None:
+    def _due_in(self) -> float | None:
         dues = [sheet.due_at for sheet in self._sheets.values() if sheet.newest is not None]
         dues += [end.looks[0] for end in self._ends]
         return max(0.0, min(dues) - time.monotonic()) if dues else None
+
+    def _write_due(self) -> bool:
+        with self._changed:
+            sheets, ends = self._due()
+            self._busy = bool(sheets or ends)
+        try:
+            for sheet in sheets:
+                self._write(sheet)
+            for end in ends:
+                self._look_at(end)
+        finally:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+        return bool(sheets or ends)
 
     def _due(self) -> tuple[list[_Sheet], list[_End]]:
         now = time.monotonic()
@@ -216,20 +197,6 @@ class Mirror:
         if not end.looks:
             with self._changed:
                 self._ends = [each for each in self._ends if each is not end]
-
-    def _went_away(self, error: QueueUnavailable) -> None:
-        if not self._down:
-            _log.warning("%s; states are not mirrored until it is back", error)
-        self._down = True
-        with self._changed:
-            self._busy = False
-            self._changed.notify_all()
-        time.sleep(_PAUSE_SECONDS)
-
-    def _came_back(self, something: bool) -> None:
-        if self._down and something:
-            self._down = False
-            _log.warning("the result backend is back")
 
 
 def mirrored(publication: Publication, receipt: Receipt) -> tuple[dict[str, Any], str]:
