@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
 from redis.exceptions import RedisError
 
 from bridge.journal import connect
+from bridge.message_queue.unheard import Unheard
 
 #: After a failure nothing is tried for so long; what is lost meanwhile is in the journal.
 PAUSE_SECONDS: Final = 1.0
-#: Of so many rooms that nobody listens to it is remembered.
-UNHEARD_KEPT: Final = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +30,7 @@ class RedisCarrier:
 
     def __init__(self, url: str) -> None:
         self._client = connect(url)
-        self._unheard: OrderedDict[str, None] = OrderedDict()
+        self._unheard = Unheard()
         self._again_at = 0.0
         self.dropped = 0
 
@@ -46,7 +44,7 @@ class RedisCarrier:
             pipeline = self._client.pipeline(transaction=False)
             for channel in channels:
                 pipeline.publish(channel, frame)
-            self._note(channels[0], sum(pipeline.execute()))
+            self._unheard.note(channels[0], heard=sum(pipeline.execute()) > 0)
         except (RedisError, OSError) as error:
             self.dropped += 1
             if not self._again_at:
@@ -64,11 +62,3 @@ class RedisCarrier:
     def close(self) -> None:
         """See `Carrier.close`."""
         self._client.close()
-
-    def _note(self, channel: str, receivers: int) -> None:
-        self._unheard.pop(channel, None)
-        if receivers:
-            return
-        self._unheard[channel] = None
-        if len(self._unheard) > UNHEARD_KEPT:
-            self._unheard.popitem(last=False)

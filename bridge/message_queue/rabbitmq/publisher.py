@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,12 +20,11 @@ from kombu import Exchange, Producer
 
 from bridge.errors import QueueUnavailable
 from bridge.message_queue.rabbitmq.link import ERRORS, HEARTBEAT_SECONDS, REPLY_SECONDS, Link
+from bridge.message_queue.unheard import Unheard
 from bridge.rooms import routing_key
 
 #: What waits at most, in bytes; beyond it the oldest is dropped.
 WAITING_BYTES: Final = 16_777_216
-#: Of so many rooms that nobody listens to it is remembered.
-UNHEARD_KEPT: Final = 10_000
 _BATCH: Final = 200
 _TICK_SECONDS: Final = HEARTBEAT_SECONDS / 5
 _FIRST_PAUSE: Final = 0.05
@@ -92,7 +91,7 @@ class Publisher:
         self._bytes = 0
         self._under_way = 0
         self._changed = threading.Condition()
-        self._unheard: OrderedDict[str, None] = OrderedDict()
+        self._unheard = Unheard()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._down = ""
@@ -226,7 +225,8 @@ class Publisher:
             raise
         with self._changed:
             for parcel in batch:
-                self._note(routing_key(parcel.channels[0]), link.returned)
+                room = routing_key(parcel.channels[0])
+                self._unheard.note(room, heard=room not in link.returned)
                 self._bytes -= parcel.size
                 parcel.end()
             link.returned.clear()
@@ -243,15 +243,6 @@ class Publisher:
                 else:
                     self._give_up(parcel, parcel.error or "the connection was lost")
             self._changed.notify_all()
-
-    def _note(self, key: str, returned: set[str]) -> None:
-        """Remember for a while whether a message, known by its first room, was heard."""
-        if key not in returned:
-            self._unheard.pop(key, None)
-            return
-        self._unheard[key] = None
-        if len(self._unheard) > UNHEARD_KEPT:
-            self._unheard.popitem(last=False)
 
     def _tell_dropped(self) -> None:
         """Log how much was not carried: the first time, and whenever it has doubled."""
