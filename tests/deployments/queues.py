@@ -44,22 +44,15 @@ def _same(url: str) -> Queue:
     return Queue(worker=url, node=url)
 
 
-@contextmanager
-def redis_7(folder: Path) -> Iterator[Queue]:
-    with _running(redis_server_or_skip(folder)) as server:
-        yield _same(server.url)
+def _plain(start: Callable[[Path], RedisServer]) -> Callable[[Path], AbstractContextManager[Queue]]:
+    """A server as it comes."""
 
+    @contextmanager
+    def queue(folder: Path) -> Iterator[Queue]:
+        with _running(start(folder)) as server:
+            yield _same(server.url)
 
-@contextmanager
-def redis_6(folder: Path) -> Iterator[Queue]:
-    with _running(OldRedis(folder)) as server:
-        yield _same(server.url)
-
-
-@contextmanager
-def valkey(folder: Path) -> Iterator[Queue]:
-    with _running(Valkey(folder)) as server:
-        yield _same(server.url)
+    return queue
 
 
 @contextmanager
@@ -113,9 +106,9 @@ def rabbitmq(rabbit: RabbitServer, journal: str) -> Iterator[Queue]:
 RABBITMQ: Final = "RabbitMQ"
 #: The others, by their names in docs/deployment.md.
 QUEUES: Final[dict[str, Callable[[Path], AbstractContextManager[Queue]]]] = {
-    "Redis 7": redis_7,
-    "Redis 6.2": redis_6,
-    "Valkey": valkey,
+    "Redis 7": _plain(redis_server_or_skip),
+    "Redis 6.2": _plain(OldRedis),
+    "Valkey": _plain(Valkey),
     "Redis, password": password,
     "Redis, ACL users": users,
     "Redis, TLS": tls,

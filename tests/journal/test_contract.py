@@ -344,9 +344,8 @@ def test_the_lease_is_that_of_the_current_run(sender: Sender) -> None:
     assert sender.journal.vital_signs([sender.job])[0].lease == "b"
 
 
-def test_a_failover_that_lost_the_last_writes_gives_no_number_twice_and_tells(
-    sender: Sender, ground: Ground
-) -> None:
+def run_over_a_failover(sender: Sender, ground: Ground) -> tuple[Progress, dict[str, Any], Receipt]:
+    """A run, its state before a failover, and what it was told last, which the journal lost."""
     only_behind_the_back(ground)
     run = sender.run()
     sender.publish(sender.state(run, STARTED), sender.event(run))
@@ -354,6 +353,13 @@ def test_a_failover_that_lost_the_last_writes_gives_no_number_twice_and_tells(
     before = sender.snapshot
     told = sender.publish(*(sender.event(run) for _ in range(4)))[-1]
     go_back()
+    return run, before, told
+
+
+def test_a_failover_that_lost_the_last_writes_gives_no_number_twice_and_tells(
+    sender: Sender, ground: Ground
+) -> None:
+    run, before, told = run_over_a_failover(sender, ground)
 
     floors = {"floor": told.rev, "seq_floor": told.seq}
     (receipt,) = sender.publish(sender.event(run, run=1, **floors))
@@ -368,13 +374,7 @@ def test_a_failover_that_lost_the_last_writes_gives_no_number_twice_and_tells(
 
 
 def test_after_a_failover_another_process_may_speak_first(sender: Sender, ground: Ground) -> None:
-    only_behind_the_back(ground)
-    run = sender.run()
-    sender.publish(sender.state(run, STARTED), sender.event(run))
-    go_back = ground.freeze(sender.job)
-    before = sender.snapshot
-    told = sender.publish(*(sender.event(run) for _ in range(4)))[-1]
-    go_back()
+    run, before, told = run_over_a_failover(sender, ground)
     (foreign,) = sender.publish(sender.event(job=sender.job))
     assert (foreign.seq, foreign.rev > told.rev) == (2, True), "it knows of none of these numbers"
 
